@@ -1,0 +1,113 @@
+"""Contracts: what the owner of a table promises to those who read it. Plain data; no engine is imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from fti_assets.errors import DefinitionError
+
+Severity = Literal["critical", "warning"]
+Value = str | int | float | bool | tuple[str | int | float | bool, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """One statement about the rows of a window, as data.
+
+    Attributes:
+        kind: type of the Great Expectations expectation, in snake case (`expect_column_values_to_be_between`).
+        columns: the columns it speaks of; none when it speaks of the window as a whole.
+        arguments: its further arguments.
+        mostly: the share of the rows of a window that must satisfy it.
+        severity: a failed `critical` expectation publishes nothing, a failed `warning` publishes and warns.
+        name: name of the asset check.
+    """
+
+    name: str
+    kind: str
+    columns: tuple[str, ...] = ()
+    arguments: tuple[tuple[str, Value], ...] = ()
+    mostly: float = 1.0
+    severity: Severity = "critical"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.mostly <= 1:
+            raise DefinitionError(f"Expectation '{self.name}' holds for a share of {self.mostly}; it must be in (0, 1].")
+        if self.severity not in ("critical", "warning"):
+            raise DefinitionError(f"Expectation '{self.name}' has severity {self.severity!r}; use 'critical' or 'warning'.")
+
+    @property
+    def sentence(self) -> str:
+        """What is expected, in words."""
+        words = self.kind.removeprefix("expect_").replace("_", " ")
+        given = ", ".join(f"{key}={value!r}" for key, value in self.arguments)
+        share = "" if self.mostly == 1 else f" for at least {self.mostly:.1%} of the rows"
+        return f"{', '.join(self.columns) or 'the window'}: {words}{f' ({given})' if given else ''}{share}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """Owner, expectations and freshness of a table.
+
+    Attributes:
+        owner: `team:NAME` or an e-mail address, as Dagster shows it.
+        fresh_within: how old the newest partition may get; None promises nothing.
+        expectations: see `fti_assets.expect`.
+    """
+
+    owner: str
+    expectations: tuple[Expectation, ...] = ()
+    fresh_within: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        if not self.owner.startswith("team:") and "@" not in self.owner:
+            raise DefinitionError(f"Owner {self.owner!r} is neither 'team:NAME' nor an e-mail address.")
+        names = [expectation.name for expectation in self.expectations]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise DefinitionError(f"These expectations are stated twice: {', '.join(twice)}.", next_step="Give one of them another name=.")
+
+
+def _expectation(name: str, kind: str, columns: tuple[str, ...], options: dict[str, Any], **arguments: Value | None) -> Expectation:
+    given = tuple((key, value) for key, value in arguments.items() if value is not None)
+    return Expectation(name=options.pop("name", None) or name, kind=kind, columns=columns, arguments=given, **options)
+
+
+class expect:  # noqa: N801 - reads as a verb: expect.between("temp_f", -60, 130)
+    """Makes expectations. Each takes `severity=`, `name=` and, where rows are judged one by one, `mostly=`."""
+
+    @staticmethod
+    def between(column: str, low: float | None = None, high: float | None = None, **options: Any) -> Expectation:
+        """Values lie in `[low, high]`; nulls are passed over."""
+        return _expectation(
+            f"{column}_in_range", "expect_column_values_to_be_between", (column,), options, min_value=low, max_value=high
+        )
+
+    @staticmethod
+    def not_null(column: str, **options: Any) -> Expectation:
+        return _expectation(f"{column}_not_null", "expect_column_values_to_not_be_null", (column,), options)
+
+    @staticmethod
+    def unique(*columns: str, **options: Any) -> Expectation:
+        """No two rows share the values of `columns`."""
+        if len(columns) == 1:
+            return _expectation(f"{columns[0]}_unique", "expect_column_values_to_be_unique", columns, options)
+        return _expectation("_".join((*columns, "unique")), "expect_compound_columns_to_be_unique", columns, options)
+
+    @staticmethod
+    def one_of(column: str, values: tuple[str | int, ...], **options: Any) -> Expectation:
+        return _expectation(f"{column}_known", "expect_column_values_to_be_in_set", (column,), options, value_set=values)
+
+    @staticmethod
+    def matches(column: str, pattern: str, **options: Any) -> Expectation:
+        """Values match the regular expression from their first character on."""
+        return _expectation(f"{column}_format", "expect_column_values_to_match_regex", (column,), options, regex=pattern)
+
+    @staticmethod
+    def row_count(low: int | None = None, high: int | None = None, **options: Any) -> Expectation:
+        """Each window has `low` to `high` rows; a window is one partition, or the whole of a table without time."""
+        return _expectation(
+            "row_count_in_range", "expect_table_row_count_to_be_between", (), options, min_value=low, max_value=high
+        )

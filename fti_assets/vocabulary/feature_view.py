@@ -1,0 +1,80 @@
+"""Feature views: the features, and the label, chosen for one model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fti_assets.errors import DefinitionError
+from fti_assets.vocabulary.feature_group import FeatureGroup, FeatureSelection
+from fti_assets.vocabulary.names import checked_name
+from fti_assets.vocabulary.table import Column
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureView:
+    """What one model sees: features of several groups, joined point-in-time to the rows of a spine.
+
+    Attributes:
+        spine: group whose rows are to be completed; features chosen from it are taken from the row itself.
+        at: time column of the spine; only what was known by then is joined.
+        features: chosen features; their names must differ, across groups too.
+        label: one feature of another group, found by that group's entity key, whenever it became known.
+    """
+
+    name: str
+    version: int
+    spine: FeatureGroup
+    at: str
+    features: tuple[FeatureSelection, ...]
+    label: FeatureSelection
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        checked_name(self.name, "A feature view")
+        self.spine.table.column(self.at)
+        names = [column.name for column in self.feature_columns]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise DefinitionError(f"Feature view '{self.name}' has these features twice: {', '.join(twice)}.")
+        groups = [selection.group.versioned_name for selection in self.features]
+        if len(set(groups)) != len(groups):
+            raise DefinitionError(f"Feature view '{self.name}' names a group twice: {', '.join(groups)}.")
+        if len(self.label.names) != 1 or self.label.names[0] in names:
+            raise DefinitionError(f"Feature view '{self.name}' needs one label, which is not a feature: {', '.join(self.label.names)}.")
+        for selection in (*self.features, self.label):
+            self._check_keys(selection.group)
+
+    def _check_keys(self, group: FeatureGroup) -> None:
+        columns = {column.name: column.type for column in self.spine.table.columns}
+        for key in group.entity.keys:
+            if columns.get(key.name) != key.type:
+                raise DefinitionError(
+                    f"Feature view '{self.name}' joins '{group.versioned_name}' by '{key.name}' ({key.type}), which its spine"
+                    f" '{self.spine.versioned_name}' lacks. It has: {', '.join(f'{name} ({kind})' for name, kind in columns.items())}."
+                )
+
+    @property
+    def versioned_name(self) -> str:
+        return f"{self.name}_v{self.version}"
+
+    @property
+    def feature_columns(self) -> tuple[Column, ...]:
+        return tuple(column for selection in self.features for column in selection.columns)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.feature_columns)
+
+    @property
+    def label_column(self) -> Column:
+        return self.label.columns[0]
+
+    @property
+    def joined(self) -> tuple[FeatureSelection, ...]:
+        """The selections that are joined to the spine: all but those of the spine itself."""
+        return tuple(selection for selection in self.features if selection.group != self.spine)
+
+    @property
+    def groups(self) -> tuple[FeatureGroup, ...]:
+        """Every group that the view reads, the spine first, the label's last."""
+        return (self.spine, *(selection.group for selection in self.joined), self.label.group)
