@@ -1,0 +1,145 @@
+"""Publishing: rows are drafted and checked first, then made visible by window, in one transaction."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from duckdb import DuckDBPyConnection, DuckDBPyRelation
+
+from fti_assets.feature_store.errors import PublishError
+from fti_assets.feature_store.lake import Lake, current_snapshot
+from fti_assets.feature_store.schema import SQL_TYPES, check_columns, ensure_table
+from fti_assets.vocabulary import Table, Window, quoted
+
+DRAFT = "draft"
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What one publication made visible.
+
+    Attributes:
+        snapshot: the first snapshot of the lake that shows it.
+        rows: rows published.
+        replaced: rows of the same window that it took the place of.
+    """
+
+    table: str
+    window: Window | None
+    rows: int
+    replaced: int
+    snapshot: int
+
+
+def draft(connection: DuckDBPyConnection, table: Table, rows: Any, window: Window | None) -> int:
+    """Writes `rows` into a private table of this connection, cast to the promised types and cut to `window`.
+
+    Rows outside the window belong to other partitions and are left out. Nothing is visible to anyone else.
+
+    Args:
+        connection: of the lake.
+        table: where the rows will be published.
+        rows: a relation of this connection, or a pandas, polars or pyarrow table.
+        window: needed when the table has a time column.
+
+    Returns:
+        The number of drafted rows.
+
+    Raises:
+        PublishError: columns or types differ, a key or time is null, or a key comes twice.
+    """
+    relation = rows if isinstance(rows, DuckDBPyRelation) else connection.from_arrow(_as_arrow(rows))
+    check_columns(table, dict(zip(relation.columns, map(str, relation.types), strict=True)))
+    columns = ", ".join(f"{quoted(c.name)}::{SQL_TYPES[c.type]} AS {quoted(c.name)}" for c in table.columns)
+    relation.create_view("draft_rows", replace=True)
+    order = ", ".join(map(quoted, ([table.time] if table.time else []) + list(table.key)))
+    where, values = _condition(table, window)
+    timeless = f" OR {quoted(table.time)} IS NULL" if table.time else ""  # kept, so that they are refused below
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {DRAFT} AS SELECT {columns} FROM draft_rows WHERE {where}{timeless} ORDER BY {order}", values
+    )
+    _refuse_null(connection, table)
+    _refuse_duplicates(connection, table)
+    row = connection.execute(f"SELECT count(*) FROM {DRAFT}").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def publish(
+    lake: Lake, connection: DuckDBPyConnection, table: Table, window: Window | None, *, comment: dict[str, Any], run: str
+) -> Publication:
+    """Makes the draft of this connection visible in place of what the window held before."""
+    where, values = _condition(table, window)
+    with lake.writing(connection, purpose=f"publishing {table}"):
+        ensure_table(connection, table, comment)
+        replaced = connection.execute(f"DELETE FROM {table.sql} WHERE {where}", values).fetchall()[0][0]
+        rows = connection.execute(f"INSERT INTO {table.sql} BY NAME SELECT * FROM {DRAFT}").fetchall()[0][0]
+        note = {"table": str(table), "rows": rows, "replaced": replaced, "window": [str(window.start), str(window.end)] if window else None}
+        _annotate(connection, run, f"publish {table}", note)
+    return Publication(str(table), window, int(rows), int(replaced), current_snapshot(connection))
+
+
+def append(lake: Lake, connection: DuckDBPyConnection, table: Table, rows: Any, *, comment: dict[str, Any], run: str) -> None:
+    """Adds `rows` to a table that keeps history, such as that of validation results."""
+    relation = connection.from_arrow(_as_arrow(rows))
+    check_columns(table, dict(zip(relation.columns, map(str, relation.types), strict=True)))
+    relation.create_view("draft_rows", replace=True)
+    with lake.writing(connection, purpose=f"appending to {table}"):
+        ensure_table(connection, table, comment)
+        connection.execute(f"INSERT INTO {table.sql} BY NAME SELECT * FROM draft_rows")
+        _annotate(connection, run, f"append to {table}", {"table": str(table), "rows": relation.shape[0]})
+
+
+def _annotate(connection: DuckDBPyConnection, run: str, message: str, note: dict[str, Any]) -> None:
+    connection.execute(
+        "CALL lake.set_commit_message($author, $message, extra_info => $note)",
+        {"author": run or "fti_assets", "message": message, "note": json.dumps(note)},
+    )
+
+
+def _condition(table: Table, window: Window | None) -> tuple[str, dict[str, Any]]:
+    if table.time is None:
+        return "true", {}
+    if window is None:
+        raise PublishError(f"'{table}' is published by window of '{table.time}', but no window was given.")
+    time = quoted(table.time)
+    return f"{time} >= $start AND {time} < $end", {"start": window.start, "end": window.end}
+
+
+def _refuse_null(connection: DuckDBPyConnection, table: Table) -> None:
+    required = dict.fromkeys([*table.key, *([table.time] if table.time else [])])
+    counts = ", ".join(f"count(*) - count({quoted(name)}) AS {quoted(name)}" for name in required)
+    row = connection.execute(f"SELECT {counts} FROM {DRAFT}").fetchone()
+    nulls = {name: count for name, count in zip(required, row or (), strict=True) if count}
+    if nulls:
+        found = ", ".join(f"'{name}' in {count:,} rows" for name, count in nulls.items())
+        raise PublishError(f"Rows for '{table}' have no key or time: null {found}.", next_step="Filter or mend them in the pipeline.")
+
+
+def _refuse_duplicates(connection: DuckDBPyConnection, table: Table) -> None:
+    key = ", ".join(map(quoted, table.key))
+    if not key:
+        return
+    twice = connection.execute(
+        f"SELECT {key}, count(*) AS times FROM {DRAFT} GROUP BY {key} HAVING count(*) > 1 ORDER BY {key} LIMIT 3"
+    ).fetchall()
+    if twice:
+        examples = "; ".join(f"({', '.join(map(str, values))}) {times} times" for *values, times in twice)
+        raise PublishError(
+            f"Rows for '{table}' repeat the key ({', '.join(table.key)}): {examples}.", next_step="Deduplicate them in the pipeline."
+        )
+
+
+def _as_arrow(rows: Any) -> Any:
+    """An Arrow table made from a pandas, polars or pyarrow table."""
+    import pyarrow as pa
+
+    if isinstance(rows, pa.Table):
+        return rows
+    if hasattr(rows, "__arrow_c_stream__") and not hasattr(rows, "iloc"):
+        return pa.table(rows)
+    if hasattr(rows, "iloc"):
+        return pa.Table.from_pandas(rows, preserve_index=False)
+    raise PublishError(f"Rows of type '{type(rows).__name__}' cannot be published.", next_step="Give a relation, or a pandas, polars or pyarrow table.")
