@@ -139,6 +139,8 @@ class XGBoostModel:
         """Reads the content of a model file; `source` names it in errors."""
         import xgboost
 
+        if not content:  # XGBoost 3.2 ends the process on an empty buffer
+            raise ModelFileError(f"{source} is empty.", next_step="Restore it from a backup, or train a new version.")
         try:
             booster = xgboost.Booster(model_file=bytearray(content))
         except xgboost.core.XGBoostError as error:
@@ -185,13 +187,13 @@ def _numbers(table: pa.Table, feature: Column, encoding: CategoryEncoding) -> np
             f"Feature '{feature.name}' is a number ({feature.type}) to the model, but the rows give {kind}.",
             next_step="Give it as a number or a truth value.",
         )
-    if not pa.types.is_floating(kind):
-        values = values.cast(pa.float32(), safe=False) if not pa.types.is_boolean(kind) else values.cast(pa.int8()).cast(pa.float32())
-    return np.asarray(values.to_numpy(), dtype=np.float32)
+    # Beyond float32 a value becomes infinite here, and is refused with the others.
+    return np.asarray(values.cast(pa.float32(), safe=False).to_numpy(), dtype=np.float32)
 
 
 def _refuse_infinite(matrix: npt.NDArray[np.float32], features: Sequence[Column]) -> None:
-    infinite = np.isinf(matrix).any(axis=0)
-    if infinite.any():
-        names = ", ".join(f"'{feature.name}'" for feature, found in zip(features, infinite, strict=True) if found)
-        raise RowsError(f"The rows given to the model hold infinite values in {names}.", next_step="Give a number or null.")
+    infinite = [feature.name for position, feature in enumerate(features) if np.isinf(matrix[:, position]).any()]
+    if infinite:
+        raise RowsError(
+            f"The rows given to the model hold infinite values in: {', '.join(infinite)}.", next_step="Give a number or null."
+        )

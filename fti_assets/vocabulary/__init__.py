@@ -5,6 +5,7 @@ from fti_assets.vocabulary.feature_group import Entity, FeatureGroup, FeatureSel
 from fti_assets.vocabulary.feature_view import FeatureView
 from fti_assets.vocabulary.model import SPLITS, Gate, Model, Predictions, SplitName, TimeSplit, TrainingDataset
 from fti_assets.vocabulary.names import checked_name, quoted
+from fti_assets.vocabulary.source import CsvFile, CsvSource
 from fti_assets.vocabulary.table import Column, ColumnType, Feature, Table
 from fti_assets.vocabulary.window import Daily, Window
 
@@ -12,6 +13,8 @@ __all__ = [
     "SPLITS",
     "Column",
     "ColumnType",
+    "CsvFile",
+    "CsvSource",
     "Contract",
     "Daily",
     "Entity",

@@ -96,7 +96,7 @@ class FeatureGroup:
         times = []
         if self.event_time:
             times.append(Column(self.event_time, "timestamp", "When the values of the row are known."))
-        if self.window_time and self.window_time not in {feature.name for feature in self.features}:
+        if self.window_time and self.window_time not in {column.name for column in (*self.entity.keys, *self.features)}:
             times.append(Column(self.window_time, "timestamp", "Decides the partition of the row."))
         return (*self.entity.keys, *times, *self.features)
 

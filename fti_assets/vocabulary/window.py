@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -98,7 +97,6 @@ class Daily:
         day = self.day(key)
         return day >= self.day(self.start) and (self.end is None or day < self.day(self.end))
 
-    def borders(self, keys: Iterable[str]) -> list[datetime]:
-        """The instants at which the given days begin, and the one at which the last ends."""
-        days = [self.day(key) for key in keys]
-        return [*map(self.midnight, days), self.midnight(days[-1] + timedelta(days=1))]
+    def shifted(self, key: str, days: int) -> str:
+        """The key of the day that lies `days` after `key`, whether the calendar holds it or not."""
+        return (self.day(key) + timedelta(days=days)).isoformat()

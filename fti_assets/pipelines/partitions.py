@@ -1,0 +1,46 @@
+"""Calendars as Dagster partitions, and the window that a run is about."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import dagster as dg
+
+from fti_assets.vocabulary import Daily, FeatureGroup, Reach, StagedTable, Window
+
+
+@cache
+def partitions_of(calendar: Daily) -> dg.DailyPartitionsDefinition:
+    """One partition for each local day of the calendar; one definition for each calendar, so that locations agree."""
+    return dg.DailyPartitionsDefinition(start_date=calendar.start, end_date=calendar.end, timezone=calendar.timezone)
+
+
+def optional_partitions(calendar: Daily | None) -> dg.DailyPartitionsDefinition | None:
+    return None if calendar is None else partitions_of(calendar)
+
+
+def window_of(context: dg.AssetExecutionContext) -> Window | None:
+    """The window of the partitions of this run, one or a range; None for an asset without partitions."""
+    if not context.has_partition_key and not context.has_partition_key_range:
+        return None
+    span = context.partition_time_window
+    return Window(span.start, span.end)
+
+
+def dependency(reach: Reach, downstream: Daily | None) -> dg.AssetDep:
+    """The dependency on a table that is read over more days than the ones being made."""
+    key = dg.AssetKey(list(reach.source.table.asset_key))
+    if reach.source.table.cadence is None:
+        return dg.AssetDep(key)
+    if downstream is None:
+        return dg.AssetDep(key, partition_mapping=dg.AllPartitionMapping())
+    return dg.AssetDep(
+        key,
+        partition_mapping=dg.TimeWindowPartitionMapping(
+            start_offset=-reach.days, end_offset=reach.ahead, allow_nonexistent_upstream_partitions=True
+        ),
+    )
+
+
+def as_reach(source: Reach | StagedTable | FeatureGroup) -> Reach:
+    return source if isinstance(source, Reach) else Reach(source)

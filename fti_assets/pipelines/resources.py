@@ -1,0 +1,70 @@
+"""The shared stores as Dagster resources."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+from duckdb import DuckDBPyConnection
+from pydantic import Field
+
+from fti_assets.collection import LandingZone
+from fti_assets.feature_store import FeatureStore
+
+if TYPE_CHECKING:
+    from fti_assets.model_registry import ModelRegistry
+
+
+def data_root() -> Path:
+    """Folder of the embedded stores: `$FTI_DATA_DIR`, or `data` in the working directory."""
+    return Path(os.environ.get("FTI_DATA_DIR", "data"))
+
+
+class LakeResource(DuckDBResource):
+    """The feature store over a private DuckDB instance for each connection, closed also when the work in it fails."""
+
+    database: str = Field(default=":memory:", description="DuckDB database that the lake is attached to.")
+    root: str = Field(default_factory=lambda: str(data_root()), description="Folder that holds the lake and the training datasets.")
+    memory_limit: str = Field(default="2GB", description="Memory of one connection; what exceeds it goes to disk.")
+
+    @contextmanager
+    def get_connection(self) -> Iterator[DuckDBPyConnection]:
+        with super().get_connection() as connection:
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    @property
+    def store(self) -> FeatureStore:
+        return FeatureStore(self.root, self.get_connection, memory_limit=self.memory_limit)
+
+
+class LandingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The folder into which partners deliver files."""
+
+    root: str = Field(default_factory=lambda: str(data_root() / "landing"))
+
+    @property
+    def zone(self) -> LandingZone:
+        return LandingZone(Path(self.root))
+
+
+class RegistryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The model registry on MLflow; SQLite and a local folder unless a tracking server is named."""
+
+    tracking_uri: str = Field(
+        default_factory=lambda: os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{data_root().resolve() / 'mlflow' / 'mlflow.db'}"),
+        description="Where MLflow keeps runs and versions.",
+    )
+
+    @property
+    def registry(self) -> ModelRegistry:
+        from fti_assets.model_registry import ModelRegistry
+
+        return ModelRegistry(self.tracking_uri)

@@ -1,0 +1,122 @@
+"""How tables look in the Dagster UI: keys, groups, kinds, owners, column schemas with units, freshness, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import dagster as dg
+
+from fti_assets.feature_store import Stored
+from fti_assets.pipelines.partitions import optional_partitions
+from fti_assets.vocabulary import CsvFile, CsvSource, Expectation, FeatureGroup, StagedTable, Table, TrainingDataset
+
+_SEVERITY = {"critical": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
+LAKE_WRITER = "lake_writer"
+GPU = "gpu"
+GPU_TAGS = {"fti/gpu": "true"}
+"""Tags of assets and runs that need a GPU; `dagster.yaml` limits how many such runs there are at once."""
+
+
+def asset_key(parts: Sequence[str]) -> dg.AssetKey:
+    return dg.AssetKey(list(parts))
+
+
+def validation_key(table: Table) -> dg.AssetKey:
+    return dg.AssetKey(["validation", table.name])
+
+
+def table_spec(target: Stored, *, deps: Iterable[dg.AssetDep] = (), **options: Any) -> dg.AssetSpec:
+    """The asset of a table of the lake, as its own location and every other one shows it."""
+    fresh = target.contract.fresh_within
+    return dg.AssetSpec(
+        key=asset_key(target.table.asset_key),
+        deps=list(deps),
+        description=target.description or None,
+        metadata=table_metadata(target.table),
+        group_name=target.table.schema,
+        owners=[target.contract.owner],
+        kinds={"duckdb", "parquet"},
+        tags=_tags(target),
+        partitions_def=optional_partitions(target.table.cadence),
+        freshness_policy=None if fresh is None else dg.FreshnessPolicy.time_window(fail_window=fresh),
+        **options,
+    )
+
+
+def validation_spec(target: Stored, *, deps: Iterable[dg.AssetDep]) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key=validation_key(target.table),
+        deps=list(deps),
+        description=f"Results of the contract of `{target.table}`, kept in `validation.results`, also where they stopped a publication.",
+        group_name="validation",
+        owners=[target.contract.owner],
+        kinds={"greatexpectations", "duckdb"},
+        partitions_def=optional_partitions(target.table.cadence),
+        skippable=True,
+    )
+
+
+def check_specs(target: Stored) -> list[dg.AssetCheckSpec]:
+    """One asset check for each expectation, on each partition."""
+    return [
+        dg.AssetCheckSpec(
+            name=expectation.name,
+            asset=asset_key(target.table.asset_key),
+            description=expectation.sentence,
+            metadata={"severity": expectation.severity, "expectation": expectation.kind},
+            partitions_def=optional_partitions(target.table.cadence),
+        )
+        for expectation in target.contract.expectations
+    ]
+
+
+def severity_of(expectation: Expectation) -> dg.AssetCheckSeverity:
+    return _SEVERITY[expectation.severity]
+
+
+def table_metadata(table: Table) -> dict[str, Any]:
+    columns = [
+        dg.TableColumn(
+            name=column.name,
+            type=column.type,
+            description=" ".join(filter(None, [column.description, f"[{column.unit}]" if column.unit else ""])) or None,
+            constraints=dg.TableColumnConstraints(nullable=column.name not in table.key),
+        )
+        for column in table.columns
+    ]
+    return {
+        "dagster/column_schema": dg.TableSchema(columns=columns),
+        "dagster/table_name": f"lake.{table}",
+        "key": ", ".join(table.key) or "none",
+    }
+
+
+def source_spec(source: CsvSource | CsvFile) -> dg.AssetSpec:
+    """The delivered files of a source, which nothing of ours makes."""
+    return dg.AssetSpec(
+        key=asset_key(source.asset_key),
+        description=source.description or f"Files of '{source.name}' as they were delivered.",
+        group_name="landing",
+        kinds={"csv"},
+        partitions_def=optional_partitions(source.cadence) if isinstance(source, CsvSource) else None,
+    )
+
+
+def dataset_spec(dataset: TrainingDataset, *, deps: Iterable[dg.AssetDep] = (), **options: Any) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key=asset_key(dataset.asset_key),
+        deps=list(deps),
+        description=dataset.description or f"Training dataset of view `{dataset.view.versioned_name}`.",
+        group_name="training_datasets",
+        owners=[dataset.owner],
+        kinds={"duckdb", "parquet"},
+        tags={"fti/view": dataset.view.versioned_name},
+        **options,
+    )
+
+
+def _tags(target: Stored) -> dict[str, str]:
+    if isinstance(target, FeatureGroup):
+        return {"fti/entity": target.entity.name, "fti/version": str(target.version)}
+    return {"fti/stage": "staging" if isinstance(target, StagedTable) else "predictions"}

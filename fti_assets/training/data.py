@@ -1,0 +1,114 @@
+"""A training dataset as a trainer sees it: splits, features and label, read when asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from fti_assets.errors import FtiError, NotFoundError, not_found
+from fti_assets.model_registry.xgboost_model import FloatArray
+from fti_assets.vocabulary import SPLITS, Column, FeatureView, SplitName
+
+
+class TrainingDataError(FtiError):
+    """A training dataset cannot be trained on."""
+
+
+class TrainingData:
+    """A folder with `train.parquet`, `validation.parquet`, `test.parquet` and `manifest.json`, as the feature store writes it.
+
+    Args:
+        folder: where it lies.
+        view: the feature view that it was made from; says which columns are features and which is the label.
+
+    Raises:
+        NotFoundError: the folder or one of its files is not there.
+        TrainingDataError: a split has no row, or lacks a feature or the label.
+    """
+
+    def __init__(self, folder: Path, view: FeatureView) -> None:
+        self.folder = folder
+        self.view = view
+        self.manifest: Mapping[str, Any] = json.loads(self._file("manifest.json").read_text())
+        self._rows = {name: self._checked(name) for name in SPLITS}
+
+    @property
+    def feature_columns(self) -> tuple[Column, ...]:
+        return self.view.feature_columns
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return self.view.feature_names
+
+    @property
+    def label(self) -> str:
+        return self.view.label_column.name
+
+    @property
+    def rows(self) -> Mapping[SplitName, int]:
+        """The number of rows of each split."""
+        return self._rows
+
+    def split(self, name: SplitName, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of one split, read anew by each call; with `columns` only those are read."""
+        return pq.read_table(self._file(f"{name}.parquet"), columns=None if columns is None else list(columns), memory_map=True)
+
+    def labels(self, name: SplitName) -> FloatArray:
+        """The label of each row of a split, as numbers, in the order of its rows.
+
+        Raises:
+            TrainingDataError: a row has no label.
+        """
+        values = self.split(name, [self.label]).column(self.label)
+        if values.null_count:
+            raise TrainingDataError(
+                f"{values.null_count:,} of {len(values):,} rows of the {name} split in {self.folder} have no label '{self.label}'.",
+                next_step="Cut the training dataset again: it holds rows whose label is known, and no others.",
+            )
+        return np.asarray(values.cast(pa.float64()).to_numpy(), dtype=np.float64)
+
+    def example(self, count: int = 5) -> pa.Table:
+        """A few raw rows of the training split, features only; rows without a missing value where there are any."""
+        rows = self.split("train", self.feature_names)
+        chosen = rows.filter(_all_valid(rows)).slice(0, count)
+        return chosen if chosen.num_rows else rows.slice(0, count)
+
+    def _file(self, name: str) -> Path:
+        path = self.folder / name
+        if not path.is_file():
+            existing = sorted(one.name for one in self.folder.iterdir()) if self.folder.is_dir() else []
+            raise not_found(
+                "File", name, existing, where=f"training dataset {self.folder}", next_step="Materialize the dataset first."
+            )
+        return path
+
+    def _checked(self, name: SplitName) -> int:
+        with pq.ParquetFile(self._file(f"{name}.parquet")) as file:
+            rows, existing = file.metadata.num_rows, file.schema_arrow.names
+        for column in (*self.feature_names, self.label):
+            if column not in existing:
+                raise _missing(column, existing, f"the {name} split of {self.folder}")
+        if not rows:
+            raise TrainingDataError(
+                f"The {name} split of {self.folder} has no row.",
+                next_step="Choose other split borders, or publish the days it needs.",
+            )
+        return int(rows)
+
+
+def _missing(column: str, existing: Sequence[str], where: str) -> NotFoundError:
+    return not_found("Column", column, existing, where=where, next_step="Cut the training dataset again: its view has changed.")
+
+
+def _all_valid(rows: pa.Table) -> pa.ChunkedArray:
+    valid = pc.is_valid(rows.column(0))
+    for column in rows.columns[1:]:
+        valid = pc.and_(valid, pc.is_valid(column))
+    return valid
