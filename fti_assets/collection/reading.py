@@ -162,18 +162,21 @@ def _rejected(con: duckdb.DuckDBPyConnection, files: Sequence[Path], width: int,
     numbers = {str(file): number for number, file in enumerate(files)}
     problems: dict[tuple[str, int], _Problem] = {}
     for file, position, column, name, kind, text, message in rows:
-        line = _line(Path(file), position)
+        line = _line(Path(file), position, text)
         reason = _reason(kind, name, column, text, message, width)
         problems.setdefault((file, line), _Problem(numbers[file], line, column, f"{file}, line {line}{reason}"))
     return list(problems.values())
 
 
-def _line(file: Path, position: int) -> int:
-    """The line of a position in the file, 1-based. DuckDB's own number counts a row with line breaks in quotes as one line."""
+def _line(file: Path, position: int, text: str) -> int:
+    """The line in which the rejected `text` begins. DuckDB's own number takes a row with line breaks in quotes for one line.
+
+    `position` counts bytes from 1. It may be that of the line breaks before the row, with which `text` then begins.
+    """
     with file.open("rb") as stream:
-        before = stream.read(position + 1)
-    # In a file with CRLF, the position of a row is that of the LF before it.
-    return before.count(b"\n") + 1
+        before = stream.read(position - 1)
+    breaks = text[: len(text) - len(text.lstrip("\r\n"))]
+    return before.count(b"\n") + breaks.count("\n") + 1
 
 
 def _reason(kind: str, name: str | None, column: int, text: str, message: str, width: int) -> str:

@@ -1,7 +1,7 @@
 """Shared store 1: features in a DuckLake lake, published atomically, joined point-in-time. Usable without Dagster."""
 
 from fti_assets.feature_store.errors import IncompatibleSchemaError, LockedError, MissingFeaturesError, PublishError
-from fti_assets.feature_store.lake import Connector, Lake, current_snapshot, in_memory_connection
+from fti_assets.feature_store.lake import Connector, Lake, current_snapshot, in_memory_connection, instant_literal
 from fti_assets.feature_store.point_in_time import event_time_column
 from fti_assets.feature_store.publish import DRAFT, Publication
 from fti_assets.feature_store.store import FeatureStore, Stored, TableInfo, describe
@@ -25,4 +25,5 @@ __all__ = [
     "describe",
     "event_time_column",
     "in_memory_connection",
+    "instant_literal",
 ]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 from duckdb import DuckDBPyConnection
 
 from fti_assets.feature_store.lock import writer_lock
+from fti_assets.vocabulary import Window, quoted
 
 Connector = Callable[[], AbstractContextManager[DuckDBPyConnection]]
 
@@ -86,6 +88,16 @@ def table_exists(connection: DuckDBPyConnection, schema: str, name: str) -> bool
         {"schema": schema, "name": name},
     )
     return found.fetchone() is not None
+
+
+def instant_literal(instant: datetime) -> str:
+    """An instant as a SQL literal. Relations are made with literals: one with bound values is run at once and copied twice."""
+    return f"TIMESTAMPTZ '{instant.isoformat()}'"
+
+
+def within(time: str, window: Window) -> str:
+    """The SQL condition that a row's time lies in the window; written so that files outside it are not read."""
+    return f"{quoted(time)} >= {instant_literal(window.start)} AND {quoted(time)} < {instant_literal(window.end)}"
 
 
 def _load_extensions(connection: DuckDBPyConnection) -> None:

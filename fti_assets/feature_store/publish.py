@@ -9,7 +9,7 @@ from typing import Any
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from fti_assets.feature_store.errors import PublishError
-from fti_assets.feature_store.lake import Lake, current_snapshot
+from fti_assets.feature_store.lake import Lake, current_snapshot, within
 from fti_assets.feature_store.schema import SQL_TYPES, check_columns, ensure_table
 from fti_assets.vocabulary import Table, Window, quoted
 
@@ -55,10 +55,10 @@ def draft(connection: DuckDBPyConnection, table: Table, rows: Any, window: Windo
     columns = ", ".join(f"{quoted(c.name)}::{SQL_TYPES[c.type]} AS {quoted(c.name)}" for c in table.columns)
     relation.create_view("draft_rows", replace=True)
     order = ", ".join(map(quoted, ([table.time] if table.time else []) + list(table.key)))
-    where, values = _condition(table, window)
+    where = _condition(table, window)
     timeless = f" OR {quoted(table.time)} IS NULL" if table.time else ""  # kept, so that they are refused below
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {DRAFT} AS SELECT {columns} FROM draft_rows WHERE {where}{timeless} ORDER BY {order}", values
+        f"CREATE OR REPLACE TEMP TABLE {DRAFT} AS SELECT {columns} FROM draft_rows WHERE {where}{timeless} ORDER BY {order}"
     )
     _refuse_null(connection, table)
     _refuse_duplicates(connection, table)
@@ -71,10 +71,10 @@ def publish(
     lake: Lake, connection: DuckDBPyConnection, table: Table, window: Window | None, *, comment: dict[str, Any], run: str
 ) -> Publication:
     """Makes the draft of this connection visible in place of what the window held before."""
-    where, values = _condition(table, window)
+    where = _condition(table, window)
     with lake.writing(connection, purpose=f"publishing {table}"):
         ensure_table(connection, table, comment)
-        replaced = connection.execute(f"DELETE FROM {table.sql} WHERE {where}", values).fetchall()[0][0]
+        replaced = connection.execute(f"DELETE FROM {table.sql} WHERE {where}").fetchall()[0][0]
         rows = connection.execute(f"INSERT INTO {table.sql} BY NAME SELECT * FROM {DRAFT}").fetchall()[0][0]
         note = {"table": str(table), "rows": rows, "replaced": replaced, "window": [str(window.start), str(window.end)] if window else None}
         _annotate(connection, run, f"publish {table}", note)
@@ -99,13 +99,12 @@ def _annotate(connection: DuckDBPyConnection, run: str, message: str, note: dict
     )
 
 
-def _condition(table: Table, window: Window | None) -> tuple[str, dict[str, Any]]:
+def _condition(table: Table, window: Window | None) -> str:
     if table.time is None:
-        return "true", {}
+        return "true"
     if window is None:
         raise PublishError(f"'{table}' is published by window of '{table.time}', but no window was given.")
-    time = quoted(table.time)
-    return f"{time} >= $start AND {time} < $end", {"start": window.start, "end": window.end}
+    return within(table.time, window)
 
 
 def _refuse_null(connection: DuckDBPyConnection, table: Table) -> None:

@@ -15,14 +15,14 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation
 from fti_assets.errors import not_found
 from fti_assets.feature_store import publish as publishing
 from fti_assets.feature_store import training_datasets
-from fti_assets.feature_store.lake import Connector, Lake, current_snapshot, in_memory_connection, table_exists
+from fti_assets.feature_store.lake import Connector, Lake, current_snapshot, in_memory_connection, table_exists, within
 from fti_assets.feature_store.point_in_time import complete
 from fti_assets.feature_store.publish import Publication
 from fti_assets.feature_store.schema import SQL_TYPES
 from fti_assets.feature_store.training_datasets import Manifest
-from fti_assets.vocabulary import FeatureGroup, FeatureView, Predictions, StagedTable, Table, TrainingDataset, Window, quoted
+from fti_assets.vocabulary import FeatureGroup, FeatureView, Monitor, Predictions, StagedTable, Table, TrainingDataset, Window, quoted
 
-Stored = FeatureGroup | StagedTable | Predictions
+Stored = FeatureGroup | StagedTable | Predictions | Monitor
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,9 @@ class FeatureStore:
         """Makes the draft of `connection` visible."""
         return publishing.publish(self.lake, connection, target.table, window, comment=describe(target), run=run)
 
-    def append(self, table: Table, rows: Any, *, description: str, run: str = "") -> None:
+    def append(self, connection: DuckDBPyConnection, table: Table, rows: Any, *, description: str, run: str = "") -> None:
         """Adds rows to a table that keeps history."""
-        with self.connect() as connection:
-            publishing.append(self.lake, connection, table, rows, comment={"description": description}, run=run)
+        publishing.append(self.lake, connection, table, rows, comment={"description": description}, run=run)
 
     def exists(self, connection: DuckDBPyConnection, table: Table) -> bool:
         return table_exists(connection, table.schema, table.name)
@@ -109,9 +108,7 @@ class FeatureStore:
         columns = ", ".join(quoted(column.name) for column in table.columns)
         if window is None or table.time is None:
             return connection.sql(f"SELECT {columns} FROM {table.sql}")
-        start, end = (f"TIMESTAMPTZ '{instant.isoformat()}'" for instant in (window.start, window.end))
-        time = quoted(table.time)
-        return connection.sql(f"SELECT {columns} FROM {table.sql} WHERE {time} >= {start} AND {time} < {end}")
+        return connection.sql(f"SELECT {columns} FROM {table.sql} WHERE {within(table.time, window)}")
 
     def complete(self, connection: DuckDBPyConnection, spine: DuckDBPyRelation, view: FeatureView) -> DuckDBPyRelation:
         """The point-in-time join: see `fti_assets.feature_store.point_in_time.complete`."""
@@ -121,6 +118,10 @@ class FeatureStore:
         """Cuts a training dataset, from the newest snapshot unless one is given."""
         with self.reading(snapshot) as connection:
             return training_datasets.cut(connection, dataset, cutoff, self.datasets_folder(dataset.name), code_version=code_version)
+
+    def audit(self, folder: Path, view: FeatureView) -> dict[str, int]:
+        """Rows of a stored dataset that break a promise, by promise: see `fti_assets.feature_store.training_datasets.audit`."""
+        return training_datasets.audit(folder, view)
 
     def datasets_folder(self, name: str) -> Path:
         return self.root / "training_datasets" / name
@@ -165,6 +166,21 @@ class FeatureStore:
             rows = connection.execute(_HISTORY, {"table": table, "limit": limit}).fetchall()
         return [(snapshot, at, author, json.loads(note)) for snapshot, at, author, note in rows]
 
+    def unpublished_days(self, connection: DuckDBPyConnection, table: Table, window: Window) -> list[str]:
+        """The partitions of `window` that no publication of the table covers; emptiness that was published counts as covered."""
+        if table.cadence is None:
+            return [] if self.exists(connection, table) else ["as a whole"]
+        windows = [json.loads(text) for (text,) in connection.execute(_WINDOWS, {"table": str(table)}).fetchall()]
+        published = [Window(datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in windows]
+        days = {key: table.cadence.window(key).start for key in table.cadence.keys(window) if table.cadence.holds(key)}
+        return [key for key, start in days.items() if not any(span.holds(start) for span in published)]
+
+
+_WINDOWS = """
+SELECT DISTINCT json_extract(commit_extra_info, '$.window')
+FROM lake.snapshots()
+WHERE json_extract_string(commit_extra_info, '$.table') = $table AND json_type(commit_extra_info, '$.window') = 'ARRAY'
+"""
 
 _TABLES = """
 SELECT t.schema_name, t.table_name, i.file_count, i.file_size_bytes, t.comment

@@ -14,11 +14,12 @@ from typing import Any
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
-from pyarrow import csv, parquet
+from pyarrow import compute as pc
+from pyarrow import parquet
 
 from fti_assets.errors import not_found
 from fti_assets.feature_store.errors import MissingFeaturesError
-from fti_assets.feature_store.lake import current_snapshot, table_exists
+from fti_assets.feature_store.lake import current_snapshot, in_memory_connection, table_exists, within
 from fti_assets.feature_store.point_in_time import complete, event_time_column
 from fti_assets.vocabulary import FeatureView, SplitName, TrainingDataset, Window, quoted
 
@@ -99,10 +100,7 @@ def _complete(connection: DuckDBPyConnection, view: FeatureView, window: Window,
         if not table_exists(connection, table.schema, table.name):
             raise MissingFeaturesError(f"'{table}' was never published.", next_step="Materialise it first.")
     assert spine.time is not None
-    rows = connection.sql(
-        f"SELECT * FROM {spine.sql} WHERE {quoted(spine.time)} >= $start AND {quoted(spine.time)} < $end",
-        params={"start": window.start, "end": window.end},
-    )
+    rows = connection.sql(f"SELECT * FROM {spine.sql} WHERE {within(spine.time, window)}")
     completed = complete(connection, rows, view)
     keys = ", ".join(map(quoted, group.entity.key_names))
     known = f"{quoted(group.event_time)} AS {LABEL_TIME}" if group.event_time else f"NULL::TIMESTAMPTZ AS {LABEL_TIME}"
@@ -113,7 +111,8 @@ def _complete(connection: DuckDBPyConnection, view: FeatureView, window: Window,
             SELECT {keys}, {quoted(view.label_column.name)}, {known} FROM {group.table.sql} {where}
             QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {LABEL_TIME} DESC) = 1
         ) USING ({keys})
-        WHERE {quoted(view.label_column.name)} IS NOT NULL""",
+        WHERE {quoted(view.label_column.name)} IS NOT NULL
+        ORDER BY {", ".join(map(quoted, dict.fromkeys([spine.time, *spine.key])))}""",
         {"cutoff": cutoff} if group.event_time else {},
     )
     return int(completed.shape[0])
@@ -138,7 +137,7 @@ def _store(
                 f"The {name} split of '{dataset.name}' ({window}) has no labelled row.",
                 next_step=f"Materialise '{view.spine.table}' and '{view.label.group.table}' for these days.",
             )
-        csv.write_csv(table, pa.PythonFile(_Hashing(digest), mode="w"))
+        _add_content(digest, name, table)
         parquet.write_table(table, folder / f"{name}.parquet", compression="zstd")
         rows[name] = table.num_rows
         positive[name] = _mean(table[view.label_column.name])
@@ -169,35 +168,54 @@ def _store(
 def _split(connection: DuckDBPyConnection, view: FeatureView, window: Window) -> pa.Table:
     time = view.spine.table.time
     assert time is not None
-    order = ", ".join(map(quoted, dict.fromkeys([time, *view.spine.table.key])))
-    relation = connection.sql(
-        f"SELECT * FROM labelled WHERE {quoted(time)} >= $start AND {quoted(time)} < $end ORDER BY {order}",
-        params={"start": window.start, "end": window.end},
+    rows = connection.execute(  # in the order of `labelled`
+        f"SELECT * FROM labelled WHERE {quoted(time)} >= $start AND {quoted(time)} < $end", {"start": window.start, "end": window.end}
     )
-    return relation.to_arrow_table()
+    return rows.to_arrow_table()
 
 
 def _mean(values: pa.ChunkedArray) -> float:
-    import pyarrow.compute as pc
-
     return float(pc.mean(pc.cast(values, pa.float64())).as_py())
 
 
-class _Hashing:
-    """A write-only file that keeps a digest of what is written."""
+def _add_content(digest: Any, split: str, table: pa.Table) -> None:
+    """Adds names, types and values to a digest, whatever the chunks, and whatever lies under a null."""
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        values = column.combine_chunks()
+        if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+            known = pc.sort_indices(pc.unique(values.drop_null()))
+            words = pc.unique(values.drop_null()).take(known)
+            digest.update("\0".join(words.to_pylist()).encode())
+            values = pc.index_in(values, value_set=words)
+        digest.update(f"{split}.{name}:{values.type}:{len(values)}".encode())
+        digest.update(pc.is_valid(values).to_numpy(zero_copy_only=False).tobytes())
+        digest.update(pc.fill_null(values, _zero(values.type)).to_numpy(zero_copy_only=False).tobytes())
 
-    closed = False
 
-    def __init__(self, digest: Any) -> None:
-        self._digest = digest
+def _zero(kind: pa.DataType) -> pa.Scalar:
+    return pa.scalar(0, pa.int32() if pa.types.is_date32(kind) else pa.int64()).cast(kind)
 
-    def write(self, data: Any) -> int:
-        self._digest.update(data)
-        return len(data)
 
-    def flush(self) -> None: ...
+def audit(folder: Path, view: FeatureView) -> dict[str, int]:
+    """Counts, in SQL over the stored files, the rows that break a promise of a training dataset.
 
-    def close(self) -> None: ...
+    Returns:
+        By promise: `no_feature_from_the_future`, `labels_known_at_cutoff`, `splits_in_order` (rows outside their split).
+    """
+    manifest = read_manifest(folder)
+    at, time = quoted(view.at), quoted(view.spine.table.time or view.at)
+    future = " OR ".join(f'"{event_time_column(s.group)}" > {at}' for s in view.joined if s.group.event_time) or "false"
+    counts = {"no_feature_from_the_future": 0, "labels_known_at_cutoff": 0, "splits_in_order": 0}
+    with in_memory_connection() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for name, (start, end) in manifest.splits.items():
+            row = connection.execute(
+                f"""SELECT count(*) FILTER ({future}), count(*) FILTER ({LABEL_TIME} > $cutoff::TIMESTAMPTZ),
+                count(*) FILTER ({time} < $start::TIMESTAMPTZ OR {time} >= $end::TIMESTAMPTZ) FROM read_parquet($file)""",
+                {"cutoff": manifest.cutoff, "start": start, "end": end, "file": str(folder / f"{name}.parquet")},
+            ).fetchone()
+            counts = {promise: count + found for (promise, count), found in zip(counts.items(), row or (), strict=True)}
+    return counts
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -2,10 +2,8 @@
 
 import hashlib
 import inspect
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +13,16 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from fti_assets.collection import read_csv
 from fti_assets.errors import DefinitionError, FtiError
-from fti_assets.feature_store import DRAFT, MissingFeaturesError, PublishError
-from fti_assets.pipelines.check_events import report_by_partition, summary
+from fti_assets.feature_store import FeatureStore, MissingFeaturesError, instant_literal
+from fti_assets.pipelines.audit import Outcome, publish_audited
 from fti_assets.pipelines.partitions import dependency, window_of
 from fti_assets.pipelines.resources import LakeResource, LandingResource
-from fti_assets.pipelines.specs import LAKE_WRITER, asset_key, check_specs, source_spec, table_spec, validation_key, validation_spec
-from fti_assets.validation import VALIDATION_RESULTS, ExpectationResult, as_rows, broken, validate
-from fti_assets.vocabulary import CsvFile, CsvSource, FeatureGroup, Reach, StagedTable, Table, Window, quoted
+from fti_assets.pipelines.specs import LAKE_WRITER, asset_key, check_specs, source_spec, table_spec, validation_spec
+from fti_assets.vocabulary import CsvFile, CsvSource, FeatureGroup, Reach, StagedTable, Table, Window
 
 Relation = DuckDBPyRelation
 Sql = Callable[[str], DuckDBPyRelation]
-"""Runs a SELECT over the pipeline's inputs by their names; `$window_start` and `$window_end` are bound."""
-
-Outcome = dg.AssetCheckResult | dg.MaterializeResult  # type: ignore[type-arg]
+"""Runs a SELECT over the pipeline's inputs by their names; `$window_start` and `$window_end` stand for its borders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,81 +96,30 @@ class TablePipeline:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def _run(self, context: dg.AssetExecutionContext, lake: LakeResource, landing: LandingResource) -> Iterator[Outcome]:
-        started, window, store = time.monotonic(), window_of(context), lake.store
+        window, store = window_of(context), lake.store
         with store.connect() as connection:
             for name, reach in self.reads.items():
                 _input(store, connection, reach, window).create_view(name, replace=True)
             for name, source in self.sources.items():
                 _landed(connection, source, landing, window).create_view(name, replace=True)
-            rows = store.draft(connection, self.target.table, self._call(connection, window), window)
-            if rows == 0 and not self.may_be_empty:
-                raise PublishError(
-                    f"The pipeline of '{self.target.table}' gave no rows for {window or 'its inputs'}.",
-                    next_step="Materialise what it reads, or state may_be_empty=True if emptiness is meant.",
-                )
-            results = self._audit(connection, window)
-            yield from self._report(context, results)
-            self._record(lake, results, window, context.run.run_id)
-            if results:
-                yield dg.MaterializeResult(asset_key=validation_key(self.target.table), metadata=_verdict(results))
-            error = broken(self.target.table, results)
-            if error is not None:
-                raise error
-            published = store.publish_draft(connection, self.target, window, run=context.run.run_id)
-        yield dg.MaterializeResult(
-            asset_key=asset_key(self.target.table.asset_key),
-            metadata={
-                **_row_count(window, rows, context),
-                "replaced_rows": published.replaced,
-                "snapshot": published.snapshot,
-                "seconds": round(time.monotonic() - started, 3),
-            },
-        )
+            rows = self._call(connection, window)
+            yield from publish_audited(context, store, connection, self.target, rows, window, may_be_empty=self.may_be_empty)
 
     def _call(self, connection: DuckDBPyConnection, window: Window | None) -> Any:
         available: dict[str, Any] = {"sql": _sql(connection, window), "window": window}
         available |= {name: connection.view(name) for name in (*self.reads, *self.sources)}
         return self.function(**{name: available[name] for name in inspect.signature(self.function).parameters})
 
-    def _audit(self, connection: DuckDBPyConnection, window: Window | None) -> list[ExpectationResult]:
-        table, expectations = self.target.table, self.target.contract.expectations
-        if not expectations:
-            return []
-        columns = [quoted(name) for name in dict.fromkeys(name for e in expectations for name in e.columns)]
-        frame = connection.sql(f"SELECT {', '.join([*columns, f'{_partition_of(table)} AS __partition'])} FROM {DRAFT}").to_arrow_table().to_pandas()
-        return validate(frame, frame["__partition"], expectations, _partitions(table, window))
 
-    def _report(self, context: dg.AssetExecutionContext, results: list[ExpectationResult]) -> Iterator[dg.AssetCheckResult]:
-        key = asset_key(self.target.table.asset_key)
-        if len({result.partition for result in results}) > 1:
-            report_by_partition(context, key, results)
-        for _, of_one in groupby(results, key=lambda result: result.expectation.name):
-            yield summary(key, list(of_one))
-
-    def _record(self, lake: LakeResource, results: list[ExpectationResult], window: Window | None, run: str) -> None:
-        if not results:
-            return
-        cadence = self.target.table.cadence
-        windows = {key: cadence.window(key) for key in cadence.keys(window)} if cadence and window else {}
-        rows = as_rows(
-            results,
-            table=self.target.table,
-            version=getattr(self.target, "version", None),
-            windows={key: (day.start, day.end) for key, day in windows.items()},
-            run=run,
-        )
-        lake.store.append(VALIDATION_RESULTS, rows, description="Every result of every validation.", run=run)
-
-
-def _input(store: Any, connection: DuckDBPyConnection, reach: Reach, window: Window | None) -> DuckDBPyRelation:
+def _input(store: FeatureStore, connection: DuckDBPyConnection, reach: Reach, window: Window | None) -> DuckDBPyRelation:
     table: Table = reach.source.table
     if not store.exists(connection, table):
         raise MissingFeaturesError(f"'{table}' was never published.", next_step=f"Materialise '{'/'.join(table.asset_key)}' first.")
     if window is None or table.cadence is None:
-        return store.read(connection, table)  # type: ignore[no-any-return]
+        return store.read(connection, table)
     first, *_, last = [*table.cadence.keys(window)] * 2
     days = table.cadence.shifted(first, -reach.days), table.cadence.shifted(last, reach.ahead)
-    return store.read(connection, table, table.cadence.window(*days))  # type: ignore[no-any-return]
+    return store.read(connection, table, table.cadence.window(*days))
 
 
 def _landed(
@@ -193,37 +137,15 @@ def _landed(
 
 
 def _sql(connection: DuckDBPyConnection, window: Window | None) -> Sql:
-    borders = {"window_start": window.start, "window_end": window.end} if window else {}
+    borders = {"$window_start": window.start, "$window_end": window.end} if window else {}
+    literals = {name: instant_literal(instant) for name, instant in borders.items()}
 
     def sql(query: str) -> DuckDBPyRelation:
+        for name, literal in literals.items():
+            query = query.replace(name, literal)
         try:
-            return connection.sql(query, params={name: value for name, value in borders.items() if f"${name}" in query})
+            return connection.sql(query)
         except duckdb.Error as error:
             raise DefinitionError(f"The pipeline's SQL failed: {error}") from error
 
     return sql
-
-
-def _partition_of(table: Table) -> str:
-    if table.time is None or table.cadence is None:
-        return "''"
-    zone = table.cadence.timezone.replace("'", "''")
-    return f"strftime(timezone('{zone}', {quoted(table.time)}), '%Y-%m-%d')"
-
-
-def _partitions(table: Table, window: Window | None) -> list[str]:
-    return table.cadence.keys(window) if table.cadence and window else [""]
-
-
-def _row_count(window: Window | None, rows: int, context: dg.AssetExecutionContext) -> dict[str, int]:
-    if window is None:
-        return {"dagster/row_count": rows}
-    return {"dagster/partition_row_count": rows} if context.has_partition_key else {"rows_of_the_range": rows}
-
-
-def _verdict(results: Sequence[ExpectationResult]) -> dict[str, int]:
-    return {
-        "expectations": len(results),
-        "failed_critical": sum(result.is_critical_failure for result in results),
-        "failed_warning": sum(not result.passed and not result.is_critical_failure for result in results),
-    }

@@ -96,10 +96,12 @@ def _bounded(what: str, observed: float, bound: float, *, lowest: bool) -> _Cond
     if math.isnan(observed):
         return _Condition(False, f"{what} cannot be computed: the labels are all equal, or there are no rows.", observed, bound)
     passed = observed >= bound if lowest else observed <= bound
-    word = ("at least" if lowest else "at most") if passed else ("below" if lowest else "above")
-    by = "" if passed else f", short by {abs(bound - observed):.4f}"
-    required = f"the {'minimum' if lowest else 'maximum'} {bound:g}" if not passed else f"{bound:g}"
-    return _Condition(passed, f"{what} {_shown(observed)} is {word} {required}{by}.", observed, bound)
+    if passed:
+        sentence = f"{what} {_shown(observed)} is at {'least' if lowest else 'most'} {bound:g}."
+    else:
+        side = "below the minimum" if lowest else "above the maximum"
+        sentence = f"{what} {_shown(observed)} is {side} {bound:g} by {abs(bound - observed):.4f}."
+    return _Condition(passed, sentence, observed, bound)
 
 
 def _compared(metric: str, observed: float, margin: float, champion: Evaluation | None) -> _Condition:
@@ -133,7 +135,7 @@ def _sliced(gate: Gate, bound: float, slices: tuple[SliceMetrics, ...]) -> _Cond
         return _Condition(True, sentence, observed, bound)
     below = sum(one.metrics[gate.metric] < bound for one in judged)
     more = f"; {below - 1} more of {len(judged)} slices are below" if below > 1 else ""
-    sentence = f"{gate.metric} {_shown(observed)} {where} is below the minimum {bound:g}, short by {bound - observed:.4f}{more}."
+    sentence = f"{gate.metric} {_shown(observed)} {where} is below the minimum {bound:g} by {bound - observed:.4f}{more}."
     return _Condition(False, sentence, observed, bound)
 
 

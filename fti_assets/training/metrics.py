@@ -12,7 +12,7 @@ from fti_assets.errors import FtiError
 from fti_assets.model_registry.xgboost_model import FloatArray
 
 LOWER_IS_BETTER = frozenset({"log_loss", "brier", "calibration_error"})
-_SMALLEST = 1e-15
+_SMALLEST = float(np.finfo(np.float64).eps)  # as scikit-learn clips
 
 
 class ScoresError(FtiError):
@@ -59,7 +59,8 @@ def calibration_table(label: npt.ArrayLike, score: npt.ArrayLike, bins: int = 10
     truth, scores = _checked(label, score)
     if not len(truth):
         return []
-    borders = np.unique(np.quantile(scores, np.linspace(0, 1, bins + 1)[1:-1], method="inverted_cdf"))
+    last = -(-np.arange(1, bins) * len(scores) // bins) - 1  # position of the last row of each group but the highest
+    borders = np.unique(np.sort(scores)[last])
     group = np.searchsorted(borders, scores, side="left")
     rows = np.bincount(group, minlength=len(borders) + 1)
     predicted = np.bincount(group, weights=scores, minlength=len(rows))

@@ -33,9 +33,7 @@ def slice_metrics(
 ) -> tuple[SliceMetrics, ...]:
     """The figures of every slice of at least `minimum_rows` rows, by column and then by value.
 
-    Args:
-        table: the rows that were scored, in the order of `score` and `label`.
-        columns: columns of `table` to slice by; missing values form the slice `(missing)`.
+    `score` and `label` are in the order of the rows of `table`; missing values of a column form the slice `(missing)`.
     """
     scores, truth = np.asarray(score), np.asarray(label)
     found = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from fti_assets.training.fitted_model import FittedModel
 from fti_assets.vocabulary import SplitName
 
 Progress = Callable[[str], None]
+_USE_CPU = "Use device='cpu', or run where there is one."
 
 
 class DeviceError(FtiError):
@@ -37,7 +39,7 @@ class XGBoostTrainer:
     rounds: int = 1000
     early_stopping_rounds: int = 30
     learning_rate: float = 0.1
-    max_depth: int = 7
+    max_depth: int = 6
     min_child_weight: float = 20.0
     subsample: float = 0.8
     colsample_bytree: float = 0.7
@@ -54,12 +56,14 @@ class XGBoostTrainer:
         """Trains on the train split; `progress` is told every 50 rounds where the training stands.
 
         Raises:
-            DeviceError: `device` asks for CUDA and XGBoost was built without it.
+            DeviceError: `device` asks for CUDA and there is no GPU that XGBoost can use; nothing is read.
+            DefinitionError: a feature is a timestamp or a date.
             TrainingDataError: a row has no label.
         """
         import xgboost
 
         self._check_device(xgboost)
+        feature_types(data.feature_columns)
         encoding, train = self._train_matrix(xgboost, data)
         validation = self._matrix(xgboost, data, "validation", encoding, ref=train)
         curve: dict[str, dict[str, list[float]]] = {}
@@ -121,11 +125,24 @@ class XGBoostTrainer:
         return [stopping, *([_reporting(xgboost, progress)] if progress else [])]
 
     def _check_device(self, xgboost: Any) -> None:
-        if self.device != "cpu" and not xgboost.build_info().get("USE_CUDA"):
-            raise DeviceError(
-                f"The trainer asks for device '{self.device}', but this XGBoost was built without CUDA.",
-                next_step="Use device='cpu'.",
-            )
+        # XGBoost 3.2 would fall back to the CPU with a warning.
+        if self.device == "cpu":
+            return
+        if not xgboost.build_info().get("USE_CUDA"):
+            raise DeviceError(f"Device '{self.device}' is asked for, but this XGBoost is built without CUDA.", next_step=_USE_CPU)
+        if not _gpus():
+            raise DeviceError(f"Device '{self.device}' is asked for, but this machine shows no NVIDIA GPU.", next_step=_USE_CPU)
+
+
+def _gpus() -> int:
+    """How many NVIDIA GPUs the driver of this machine shows to this process."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    started = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+    return count.value if started else 0
 
 
 def _importance(booster: Any, names: tuple[str, ...]) -> dict[str, float]:
@@ -136,7 +153,7 @@ def _importance(booster: Any, names: tuple[str, ...]) -> dict[str, float]:
 
 
 def _reporting(xgboost: Any, progress: Progress, every: int = 50) -> Any:
-    class Reporting(xgboost.callback.TrainingCallback):  # type: ignore[misc]
+    class Reporting(xgboost.callback.TrainingCallback):
         def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Any]) -> bool:  # noqa: ARG002
             if epoch % every == 0:
                 said = [f"{metric} {values[-1]:.4f}" for metric, values in evals_log["validation"].items()]

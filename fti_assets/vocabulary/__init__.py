@@ -3,7 +3,7 @@
 from fti_assets.vocabulary.contract import Contract, Expectation, Severity, expect
 from fti_assets.vocabulary.feature_group import Entity, FeatureGroup, FeatureSelection, Reach, StagedTable
 from fti_assets.vocabulary.feature_view import FeatureView
-from fti_assets.vocabulary.model import SPLITS, Gate, Model, Predictions, SplitName, TimeSplit, TrainingDataset
+from fti_assets.vocabulary.model import SPLITS, Gate, Model, Monitor, Predictions, SplitName, TimeSplit, TrainingDataset
 from fti_assets.vocabulary.names import checked_name, quoted
 from fti_assets.vocabulary.source import CsvFile, CsvSource
 from fti_assets.vocabulary.table import Column, ColumnType, Feature, Table
@@ -25,6 +25,7 @@ __all__ = [
     "FeatureView",
     "Gate",
     "Model",
+    "Monitor",
     "Predictions",
     "Reach",
     "Severity",

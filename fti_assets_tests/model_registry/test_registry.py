@@ -237,7 +237,7 @@ def test_artefacts_lie_beside_the_database_unless_told(tmp_path):
 
 
 def test_the_name_of_a_model_is_checked(registry):
-    with pytest.raises(DefinitionError, match="A model cannot be named .*drop"):
+    with pytest.raises(DefinitionError, match=r"A model cannot be named .*drop"):
         registry._experiment_id("name'; drop")
 
 

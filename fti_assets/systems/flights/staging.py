@@ -81,9 +81,9 @@ with scheduled as (
         time_hour + to_minutes(minute) as scheduled_departure,
         airports.timezone,
         case
-            -- 2400 is the midnight that ends a day, so as a time of day it is 0. 1275 is no time at all.
+            -- 2400 is the midnight that ends a day. 1275 is no time at all.
             when sched_arr_time between 0 and 2400 and sched_arr_time % 100 < 60
-            then to_minutes((sched_arr_time // 100 * 60 + sched_arr_time % 100) % 1440)
+            then to_minutes(sched_arr_time // 100 * 60 + sched_arr_time % 100)
         end as arrival_time_of_day
     from raw_flights left join airports on airports.code = raw_flights.dest
 ),
@@ -93,7 +93,12 @@ local as (
         *,
         scheduled_departure at time zone timezone as local_departure,
         local_departure::date + arrival_time_of_day as same_day,
-        case when same_day > local_departure then same_day else same_day + interval 1 day end as local_arrival,
+        case
+            when same_day > local_departure then same_day
+            -- Earlier on the clock and later in time: clocks were set back in between.
+            when hour(same_day) = 1 and same_day at time zone timezone > scheduled_departure then same_day
+            else same_day + interval 1 day
+        end as local_arrival,
         local_arrival at time zone timezone as latest
     from scheduled
 ),

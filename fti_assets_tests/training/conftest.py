@@ -1,0 +1,15 @@
+import pytest
+
+from fti_assets.training import XGBoostTrainer
+
+from .examples import write_dataset
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    return write_dataset(tmp_path_factory.mktemp("training_dataset"))
+
+
+@pytest.fixture(scope="session")
+def fitted(data):
+    return XGBoostTrainer(rounds=200, early_stopping_rounds=10, metrics=("auc", "logloss"), nthread=1).fit(data)
