@@ -8,24 +8,34 @@ from dagster import BetaWarning, PreviewWarning
 for _category in (BetaWarning, PreviewWarning):
     warnings.filterwarnings("ignore", category=_category, module=r"fti_assets\.pipelines")
 
-from fti_assets.pipelines.decorators import collection_pipeline, feature_pipeline
-from fti_assets.pipelines.location import code_location, pipelines_of
-from fti_assets.pipelines.resources import LakeResource, LandingResource, RegistryResource, data_root
-from fti_assets.pipelines.schedules import Schedule, range_tags
-from fti_assets.pipelines.tables import Relation, Sql, TablePipeline
+from fti_assets.pipelines.datasets import training_dataset  # noqa: E402
+from fti_assets.pipelines.decorators import collection_pipeline, feature_pipeline  # noqa: E402
+from fti_assets.pipelines.inference import batch_inference  # noqa: E402
+from fti_assets.pipelines.location import code_location, pipelines_of  # noqa: E402
+from fti_assets.pipelines.monitoring import performance_monitoring  # noqa: E402
+from fti_assets.pipelines.resources import LakeResource, LandingResource, RegistryResource, data_root  # noqa: E402
+from fti_assets.pipelines.schedules import Schedule, range_tags  # noqa: E402
+from fti_assets.pipelines.tables import Relation, Sql, TablePipeline  # noqa: E402
+from fti_assets.pipelines.training import Progress, model_validation, training_pipeline  # noqa: E402
 
 __all__ = [
     "LakeResource",
     "LandingResource",
+    "Progress",
     "RegistryResource",
     "Relation",
     "Schedule",
     "Sql",
     "TablePipeline",
+    "batch_inference",
     "code_location",
     "collection_pipeline",
     "data_root",
     "feature_pipeline",
+    "model_validation",
+    "performance_monitoring",
     "pipelines_of",
     "range_tags",
+    "training_dataset",
+    "training_pipeline",
 ]

@@ -17,6 +17,7 @@ from fti_assets.vocabulary import (
     FeatureView,
     Gate,
     Model,
+    Monitor,
     Predictions,
     TimeSplit,
     TrainingDataset,
@@ -266,5 +267,15 @@ FLIGHT_DELAY_PREDICTIONS = Predictions(
         owner=SCIENCE,
         fresh_within=FRESH,
         expectations=(expect.not_null("prediction"), expect.between("prediction", 0, 1), expect.row_count(low=1)),
+    ),
+)
+
+FLIGHT_DELAY_MONITOR = Monitor(
+    name="flight_delay",
+    description="How the predictions of a day turned out: AUC, calibration and late rate, next to the figures of training.",
+    predictions=FLIGHT_DELAY_PREDICTIONS,
+    contract=Contract(
+        owner=SCIENCE,
+        expectations=(expect.between("auc", 0.55, 1, severity="warning"), expect.between("calibration_error", 0, 0.2, severity="warning")),
     ),
 )
