@@ -55,7 +55,9 @@ def _check(connection: DuckDBPyConnection, spine: DuckDBPyRelation, view: Featur
         raise NotFoundError(
             f"The spine lacks {', '.join(missing)}, which view '{view.versioned_name}' joins by. It has: {', '.join(spine.columns)}."
         )
-    unpublished = [str(s.group.table) for s in view.joined if not table_exists(connection, s.group.table.schema, s.group.table.name)]
+    unpublished = [
+        str(s.group.table) for s in view.joined if not table_exists(connection, s.group.table.schema, s.group.table.name)
+    ]
     if unpublished:
         raise MissingFeaturesError(
             f"View '{view.versioned_name}' reads {', '.join(unpublished)}, which was never published.",

@@ -76,7 +76,12 @@ def publish(
         ensure_table(connection, table, comment)
         replaced = connection.execute(f"DELETE FROM {table.sql} WHERE {where}").fetchall()[0][0]
         rows = connection.execute(f"INSERT INTO {table.sql} BY NAME SELECT * FROM {DRAFT}").fetchall()[0][0]
-        note = {"table": str(table), "rows": rows, "replaced": replaced, "window": [str(window.start), str(window.end)] if window else None}
+        note = {
+            "table": str(table),
+            "rows": rows,
+            "replaced": replaced,
+            "window": [str(window.start), str(window.end)] if window else None,
+        }
         _annotate(connection, run, f"publish {table}", note)
     return Publication(str(table), window, int(rows), int(replaced), current_snapshot(connection))
 
@@ -114,7 +119,9 @@ def _refuse_null(connection: DuckDBPyConnection, table: Table) -> None:
     nulls = {name: count for name, count in zip(required, row or (), strict=True) if count}
     if nulls:
         found = ", ".join(f"'{name}' in {count:,} rows" for name, count in nulls.items())
-        raise PublishError(f"Rows for '{table}' have no key or time: null {found}.", next_step="Filter or mend them in the pipeline.")
+        raise PublishError(
+            f"Rows for '{table}' have no key or time: null {found}.", next_step="Filter or mend them in the pipeline."
+        )
 
 
 def _refuse_duplicates(connection: DuckDBPyConnection, table: Table) -> None:
@@ -127,7 +134,8 @@ def _refuse_duplicates(connection: DuckDBPyConnection, table: Table) -> None:
     if twice:
         examples = "; ".join(f"({', '.join(map(str, values))}) {times} times" for *values, times in twice)
         raise PublishError(
-            f"Rows for '{table}' repeat the key ({', '.join(table.key)}): {examples}.", next_step="Deduplicate them in the pipeline."
+            f"Rows for '{table}' repeat the key ({', '.join(table.key)}): {examples}.",
+            next_step="Deduplicate them in the pipeline.",
         )
 
 
@@ -141,4 +149,7 @@ def _as_arrow(rows: Any) -> Any:
         return pa.table(rows)
     if hasattr(rows, "iloc"):
         return pa.Table.from_pandas(rows, preserve_index=False)
-    raise PublishError(f"Rows of type '{type(rows).__name__}' cannot be published.", next_step="Give a relation, or a pandas, polars or pyarrow table.")
+    raise PublishError(
+        f"Rows of type '{type(rows).__name__}' cannot be published.",
+        next_step="Give a relation, or a pandas, polars or pyarrow table.",
+    )

@@ -33,8 +33,10 @@ _ALWAYS_NULL = '"NULL"'
 
 def accepts(column: Column, sql_type: str) -> bool:
     """Whether values of `sql_type` can be stored in `column` without loss. Naive timestamps count as UTC."""
-    return sql_type in (SQL_TYPES[column.type], _ALWAYS_NULL) or sql_type in _SAFE_CASTS[column.type] or (
-        column.type == "float" and sql_type.startswith("DECIMAL")
+    return (
+        sql_type in (SQL_TYPES[column.type], _ALWAYS_NULL)
+        or sql_type in _SAFE_CASTS[column.type]
+        or (column.type == "float" and sql_type.startswith("DECIMAL"))
     )
 
 

@@ -20,7 +20,17 @@ from fti_assets.feature_store.point_in_time import complete
 from fti_assets.feature_store.publish import Publication
 from fti_assets.feature_store.schema import SQL_TYPES
 from fti_assets.feature_store.training_datasets import Manifest
-from fti_assets.vocabulary import FeatureGroup, FeatureView, Monitor, Predictions, StagedTable, Table, TrainingDataset, Window, quoted
+from fti_assets.vocabulary import (
+    FeatureGroup,
+    FeatureView,
+    Monitor,
+    Predictions,
+    StagedTable,
+    Table,
+    TrainingDataset,
+    Window,
+    quoted,
+)
 
 Stored = FeatureGroup | StagedTable | Predictions | Monitor
 
@@ -87,9 +97,7 @@ class FeatureStore:
         """See `fti_assets.feature_store.publish.draft`."""
         return publishing.draft(connection, table, rows, window)
 
-    def publish_draft(
-        self, connection: DuckDBPyConnection, target: Stored, window: Window | None, *, run: str = ""
-    ) -> Publication:
+    def publish_draft(self, connection: DuckDBPyConnection, target: Stored, window: Window | None, *, run: str = "") -> Publication:
         """Makes the draft of `connection` visible."""
         return publishing.publish(self.lake, connection, target.table, window, comment=describe(target), run=run)
 
@@ -114,7 +122,9 @@ class FeatureStore:
         """The point-in-time join: see `fti_assets.feature_store.point_in_time.complete`."""
         return complete(connection, spine, view)
 
-    def cut(self, dataset: TrainingDataset, cutoff: date, *, code_version: str, snapshot: int | None = None) -> tuple[Path, Manifest]:
+    def cut(
+        self, dataset: TrainingDataset, cutoff: date, *, code_version: str, snapshot: int | None = None
+    ) -> tuple[Path, Manifest]:
         """Cuts a training dataset, from the newest snapshot unless one is given."""
         with self.reading(snapshot) as connection:
             return training_datasets.cut(connection, dataset, cutoff, self.datasets_folder(dataset.name), code_version=code_version)
@@ -147,7 +157,10 @@ class FeatureStore:
             return []
         with self.connect() as connection:
             rows = connection.execute(_TABLES, {"schema": schema}).fetchall()
-            return [TableInfo(s, name, _count(connection, s, name), files or 0, size or 0, json.loads(text or "{}")) for s, name, files, size, text in rows]
+            return [
+                TableInfo(s, name, _count(connection, s, name), files or 0, size or 0, json.loads(text or "{}"))
+                for s, name, files, size, text in rows
+            ]
 
     def table(self, schema: str, name: str) -> TableInfo:
         """One table of the lake.

@@ -169,7 +169,8 @@ def _split(connection: DuckDBPyConnection, view: FeatureView, window: Window) ->
     time = view.spine.table.time
     assert time is not None
     rows = connection.execute(  # in the order of `labelled`
-        f"SELECT * FROM labelled WHERE {quoted(time)} >= $start AND {quoted(time)} < $end", {"start": window.start, "end": window.end}
+        f"SELECT * FROM labelled WHERE {quoted(time)} >= $start AND {quoted(time)} < $end",
+        {"start": window.start, "end": window.end},
     )
     return rows.to_arrow_table()
 
@@ -229,7 +230,9 @@ def stored(folder: Path) -> list[tuple[Path, Manifest]]:
     """The stored versions of one dataset, oldest first."""
     if not folder.is_dir():
         return []
-    found = [(path.parent, read_manifest(path.parent)) for path in folder.glob("*/manifest.json") if not path.parent.name.startswith(".")]
+    found = [
+        (path.parent, read_manifest(path.parent)) for path in folder.glob("*/manifest.json") if not path.parent.name.startswith(".")
+    ]
     return sorted(found, key=lambda pair: (pair[1].created_at, pair[1].snapshot, pair[1].id))
 
 

@@ -3,5 +3,7 @@
 from fti_assets.pipelines import Schedule, code_location
 
 defs = code_location(
-    "fti_assets.systems.flights.inference", name="flights_inference", schedule=Schedule(cron="0 7 * * *", timezone="America/New_York")
+    "fti_assets.systems.flights.inference",
+    name="flights_inference",
+    schedule=Schedule(cron="0 7 * * *", timezone="America/New_York"),
 )

@@ -25,7 +25,11 @@ def predictions_with_outcomes(store: FeatureStore, connection: DuckDBPyConnectio
     zone = predictions.cadence.timezone.replace("'", "''")
     store.read(connection, predictions, window).create_view("made", replace=True)
     store.read(connection, label.group.table).create_view("known", replace=True)
-    newest = f" QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {quoted(label.group.event_time)} DESC) = 1" if label.group.event_time else ""
+    newest = (
+        f" QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {quoted(label.group.event_time)} DESC) = 1"
+        if label.group.event_time
+        else ""
+    )
     query = f"""
     SELECT strftime(timezone('{zone}', {quoted(predictions.time)}), '%Y-%m-%d') AS day, prediction, model_version,
         {quoted(label.names[0])}::DOUBLE AS outcome

@@ -74,7 +74,9 @@ def _audit(connection: DuckDBPyConnection, target: Stored, window: Window | None
     return validate(frame, frame["__partition"], expectations, _partitions(table, window))
 
 
-def _checks(context: dg.AssetExecutionContext, target: Stored, results: Sequence[ExpectationResult]) -> Iterator[dg.AssetCheckResult]:
+def _checks(
+    context: dg.AssetExecutionContext, target: Stored, results: Sequence[ExpectationResult]
+) -> Iterator[dg.AssetCheckResult]:
     key = asset_key(target.table.asset_key)
     if len({result.partition for result in results}) > 1:
         report_by_partition(context, key, results)
@@ -83,7 +85,12 @@ def _checks(context: dg.AssetExecutionContext, target: Stored, results: Sequence
 
 
 def _record(
-    store: FeatureStore, connection: DuckDBPyConnection, target: Stored, results: list[ExpectationResult], window: Window | None, run: str
+    store: FeatureStore,
+    connection: DuckDBPyConnection,
+    target: Stored,
+    results: list[ExpectationResult],
+    window: Window | None,
+    run: str,
 ) -> None:
     cadence = target.table.cadence
     windows = {key: cadence.window(key) for key in cadence.keys(window)} if cadence and window else {}

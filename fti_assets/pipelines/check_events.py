@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 
 import dagster as dg
+from dagster._core.definitions.metadata import RawMetadataValue
 from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, DagsterEventType, generate_event_batch_id
 
 from fti_assets.pipelines.specs import severity_of
@@ -47,7 +48,7 @@ def summary(key: dg.AssetKey, results: Sequence[ExpectationResult]) -> dg.AssetC
     """One check over all partitions of a run: the verdict, and the partitions on which it failed."""
     expectation = results[0].expectation
     failed = [result for result in results if not result.passed]
-    metadata: dict[str, dg.RawMetadataValue] = {
+    metadata: dict[str, RawMetadataValue] = {
         "rows": sum(result.rows for result in results),
         "unexpected": sum(result.unexpected for result in results),
     }

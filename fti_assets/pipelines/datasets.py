@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.definitions.metadata import RawMetadataValue
 from pydantic import Field
 
 from fti_assets.errors import FtiError
@@ -27,7 +28,8 @@ class DatasetConfig(dg.Config):
     """Run configuration of a training dataset."""
 
     cutoff: str | None = Field(
-        default=None, description="Day (YYYY-MM-DD) before which rows and labels count; the end of the calendar, or today, unless given."
+        default=None,
+        description="Day (YYYY-MM-DD) before which rows and labels count; the end of the calendar, or today, unless given.",
     )
     snapshot: int | None = Field(default=None, description="Snapshot of the lake to cut from; the newest unless given.")
 
@@ -75,7 +77,7 @@ class DatasetPipeline:
         end = calendar.day(calendar.key(calendar.span().end))
         return min(end, calendar.day(calendar.key(datetime.now(UTC))))
 
-    def _metadata(self, folder: Path, manifest: Manifest) -> dict[str, dg.RawMetadataValue]:
+    def _metadata(self, folder: Path, manifest: Manifest) -> dict[str, RawMetadataValue]:
         view = self.dataset.view
         columns = [*view.feature_columns, view.label_column]
         lineage = {

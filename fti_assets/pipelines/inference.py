@@ -38,11 +38,16 @@ class InferencePipeline:
     def assets(self) -> list[dg.AssetsDefinition]:
         cadence = self.predictions.table.cadence
         # What is known at a row's time may stand in the partition of the day before.
-        features = [dependency(Reach(group, days=1 if group.cadence and group != self.groups[0] else 0), cadence) for group in self.groups]
+        features = [
+            dependency(Reach(group, days=1 if group.cadence and group != self.groups[0] else 0), cadence) for group in self.groups
+        ]
         decision = asset_key(self.predictions.model.validation_key)
         specs = [
             table_spec(
-                self.predictions, deps=[*features, dg.AssetDep(decision)], skippable=True, automation_condition=_follow_features(decision)
+                self.predictions,
+                deps=[*features, dg.AssetDep(decision)],
+                skippable=True,
+                automation_condition=_follow_features(decision),
             )
         ]
         if self.predictions.contract.expectations:
@@ -119,7 +124,10 @@ def _require_features(
     for group in groups:
         needed = window
         if group is not groups[0] and store.exists(connection, spine):
-            first, last = store.read(connection, spine, window).aggregate(f"min({quoted(at)}), max({quoted(at)})").fetchone() or (None, None)
+            first, last = store.read(connection, spine, window).aggregate(f"min({quoted(at)}), max({quoted(at)})").fetchone() or (
+                None,
+                None,
+            )
             needed = Window(min(first, window.start), min(last, window.end)) if first and last > first else window
         missing = store.unpublished_days(connection, group.table, needed)
         if missing:

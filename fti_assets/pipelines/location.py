@@ -39,7 +39,9 @@ def code_location(*modules: str, name: str, schedule: Schedule | None = None) ->
         name: name of the job, unique in the workspace; `flights_features`.
         schedule: when the job runs. A job with partitions runs for the last complete day.
     """
-    pipelines = [pipeline for module in modules for pipeline in pipelines_of(sys.modules.get(module) or importlib.import_module(module))]
+    pipelines = [
+        pipeline for module in modules for pipeline in pipelines_of(sys.modules.get(module) or importlib.import_module(module))
+    ]
     assets = [asset for pipeline in pipelines for asset in pipeline.assets()]
     own = {key for asset in assets for key in asset.keys}
     external = {spec.key: spec for pipeline in pipelines for spec in pipeline.upstream if spec.key not in own}
@@ -50,7 +52,9 @@ def code_location(*modules: str, name: str, schedule: Schedule | None = None) ->
         main = jobs[0]
         tags = GPU_TAGS if _needs_gpu(assets) else {}
         schedules.append(daily_schedule(main, calendar, schedule) if calendar else plain_schedule(main, schedule, tags))
-    if calendar and any(isinstance(source, CsvSource) and source.cadence for pipeline in pipelines for source in _sources(pipeline)):
+    if calendar and any(
+        isinstance(source, CsvSource) and source.cadence for pipeline in pipelines for source in _sources(pipeline)
+    ):
         whole = [key for asset in assets for key in asset.keys if asset.specs_by_key[key].partitions_def is None]
         sensors.append(landing_sensor(jobs[0], calendar, jobs[1] if whole else None, whole))
     if any(spec.automation_condition for asset in assets for spec in asset.specs):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import dagster as dg
+from dagster._core.definitions.metadata import RawMetadataValue
 import numpy as np
 import pyarrow as pa
 
@@ -77,11 +78,11 @@ def performance_monitoring(monitor: Monitor) -> MonitoringPipeline:
     return MonitoringPipeline(monitor)
 
 
-def _metadata(rows: pa.Table, made: pa.Table) -> dict[str, dg.RawMetadataValue]:
+def _metadata(rows: pa.Table, made: pa.Table) -> dict[str, RawMetadataValue]:
     prediction, outcome = rows["prediction"].to_numpy(), rows["outcome"].to_numpy()
     known = ~np.isnan(outcome)
     measured = binary_metrics(outcome[known], prediction[known])
-    shown: dict[str, dg.RawMetadataValue] = {name: value for name, value in measured.items() if not np.isnan(value)}
+    shown: dict[str, RawMetadataValue] = {name: value for name, value in measured.items() if not np.isnan(value)}
     shown["share_of_known_outcomes"] = float(known.mean())
     training = made["training_auc"].to_pylist()[-1]
     if training is not None:
@@ -90,5 +91,7 @@ def _metadata(rows: pa.Table, made: pa.Table) -> dict[str, dg.RawMetadataValue]:
         shown["calibration"] = picture(figures.calibration(outcome[known], prediction[known]), "calibration")
     if made.num_rows > 1:
         aucs = [float("nan") if auc is None else auc for auc in made["auc"].to_pylist()]
-        shown["auc_by_day"] = picture(figures.daily_quality([day.date() for day in made["day"].to_pylist()], aucs, training), "AUC by day")
+        shown["auc_by_day"] = picture(
+            figures.daily_quality([day.date() for day in made["day"].to_pylist()], aucs, training), "AUC by day"
+        )
     return shown

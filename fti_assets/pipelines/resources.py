@@ -59,7 +59,9 @@ class RegistryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The model registry on MLflow; SQLite and a local folder unless a tracking server is named."""
 
     tracking_uri: str = Field(
-        default_factory=lambda: os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{data_root().resolve() / 'mlflow' / 'mlflow.db'}"),
+        default_factory=lambda: os.environ.get(
+            "MLFLOW_TRACKING_URI", f"sqlite:///{data_root().resolve() / 'mlflow' / 'mlflow.db'}"
+        ),
         description="Where MLflow keeps runs and versions.",
     )
 

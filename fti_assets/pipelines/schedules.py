@@ -36,7 +36,9 @@ def daily_schedule(job: UnresolvedAssetJobDefinition, calendar: Daily, schedule:
         at = context.scheduled_execution_time
         day = calendar.shifted(calendar.key(at), -1)
         if not calendar.holds(day):
-            return dg.SkipReason(f"{day} is not in the calendar of this system ({calendar.start} to {calendar.end or 'open'}, end exclusive).")
+            return dg.SkipReason(
+                f"{day} is not in the calendar of this system ({calendar.start} to {calendar.end or 'open'}, end exclusive)."
+            )
         return dg.RunRequest(partition_key=day, run_key=day)
 
     return tick

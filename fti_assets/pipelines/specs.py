@@ -23,7 +23,7 @@ def asset_key(parts: Sequence[str]) -> dg.AssetKey:
 
 
 def validation_key(table: Table) -> dg.AssetKey:
-    return dg.AssetKey(["validation", table.name])
+    return dg.AssetKey(["validation", *table.asset_key])
 
 
 def table_spec(target: Stored, *, deps: Iterable[dg.AssetDep] = (), **options: Any) -> dg.AssetSpec:

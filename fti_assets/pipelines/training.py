@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.metadata import RawMetadataValue
 import numpy as np
 import pyarrow as pa
 from pydantic import Field
@@ -95,8 +96,12 @@ class TrainingPipeline:
         folder, manifest = lake.store.dataset(self.model.dataset.name, config.dataset_id)
         data = TrainingData(folder, self.model.view)
         wanted = inspect.signature(self.function).parameters
-        fitted = self.function(**{name: value for name, value in {"data": data, "progress": context.log.info}.items() if name in wanted})
-        evaluations = {split: evaluate(fitted.model, data, self.model.slices if split == "test" else (), split=split) for split in SPLITS}
+        fitted = self.function(
+            **{name: value for name, value in {"data": data, "progress": context.log.info}.items() if name in wanted}
+        )
+        evaluations = {
+            split: evaluate(fitted.model, data, self.model.slices if split == "test" else (), split=split) for split in SPLITS
+        }
         baseline = self._baseline(data)
         pictures = _pictures(fitted, evaluations["test"], baseline)
         record = _record(self.model, data, manifest, fitted, evaluations, baseline, pictures, context.run.run_id)
@@ -108,7 +113,7 @@ class TrainingPipeline:
         if not self.baseline:
             return None
         columns = list(self.baseline)
-        table = BaseRateTable(columns).fit(data.split("train", [*columns, data.label]), data.label)
+        table = BaseRateTable(columns).fit(data.split("train", columns), data.labels("train"))
         return table.predict(data.split("test", columns))
 
 
@@ -134,7 +139,10 @@ class ModelValidationPipeline:
         )
         checks = [
             dg.AssetCheckSpec(
-                gate.name, asset=key, blocking=True, metadata={name: value for name, value in asdict(gate).items() if value is not None}
+                gate.name,
+                asset=key,
+                blocking=True,
+                metadata={name: value for name, value in asdict(gate).items() if value is not None},
             )
             for gate in self.model.gates
         ]
@@ -240,7 +248,9 @@ def _record(
     pictures: Mapping[str, bytes],
     run: str,
 ) -> TrainingRecord:
-    metrics = {f"{name}_{split}": value for split, one in evaluations.items() for name, value in one.metrics.items() if name in REPORTED}
+    metrics = {
+        f"{name}_{split}": value for split, one in evaluations.items() for name, value in one.metrics.items() if name in REPORTED
+    }
     if baseline is not None:
         metrics["baseline_auc_test"] = binary_metrics(data.labels("test"), baseline)["auc"]
     if fitted.best_iteration is not None:
@@ -282,7 +292,7 @@ def _pictures(fitted: FittedModel, test: Evaluation, baseline: np.ndarray[Any, n
 
 def _metadata(
     registry: RegistryResource, version: ModelVersion, manifest: Manifest, test: Evaluation, pictures: Mapping[str, bytes]
-) -> dict[str, dg.RawMetadataValue]:
+) -> dict[str, RawMetadataValue]:
     address = os.environ.get("FTI_MLFLOW_URL", "http://127.0.0.1:5000")
     return {
         "version": version.version,

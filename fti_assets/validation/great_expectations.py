@@ -62,7 +62,12 @@ def _judge_rows(
             seen = f"{bad:,} of {n:,} rows unexpected" + (f", such as {examples[key]}" if bad else "")
             results.append(
                 ExpectationResult(
-                    expectation=expectation, partition=str(key), passed=bool(passed), rows=int(n), unexpected=int(bad), observed=seen
+                    expectation=expectation,
+                    partition=str(key),
+                    passed=bool(passed),
+                    rows=int(n),
+                    unexpected=int(bad),
+                    observed=seen,
                 )
             )
     return results
@@ -130,9 +135,7 @@ def _arguments(expectation: Expectation) -> dict[str, Any]:
     return {**columns, **given}
 
 
-def _not_null_counts(
-    rows: pd.DataFrame, codes: pd.Categorical, counts: pd.Series[int], expectation: Expectation
-) -> pd.Series[int]:
+def _not_null_counts(rows: pd.DataFrame, codes: pd.Categorical, counts: pd.Series[int], expectation: Expectation) -> pd.Series[int]:
     complete = rows[list(expectation.columns)].notna().all(axis=1).to_numpy()
     if complete.all():
         return counts
@@ -146,6 +149,9 @@ def _examples(rows: pd.DataFrame, codes: pd.Categorical, positions: list[int], e
     bad = rows.loc[positions, list(expectation.columns)].assign(__partition=codes[positions])
     some = bad.groupby("__partition", observed=True).head(_EXAMPLES)
     return {
-        str(key): ", ".join(str(values[0] if len(values) == 1 else values) for values in part[list(expectation.columns)].itertuples(index=False, name=None))
+        str(key): ", ".join(
+            str(values[0] if len(values) == 1 else values)
+            for values in part[list(expectation.columns)].itertuples(index=False, name=None)
+        )
         for key, part in some.groupby("__partition", observed=True)
     }

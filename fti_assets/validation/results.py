@@ -64,7 +64,12 @@ VALIDATION_RESULTS = Table(
 
 
 def as_rows(
-    results: Sequence[ExpectationResult], *, table: Table, version: int | None, windows: dict[str, tuple[datetime, datetime]], run: str
+    results: Sequence[ExpectationResult],
+    *,
+    table: Table,
+    version: int | None,
+    windows: dict[str, tuple[datetime, datetime]],
+    run: str,
 ) -> pa.Table:
     """The results as rows of `VALIDATION_RESULTS`; `windows` gives the borders of each partition."""
     now = datetime.now(UTC)
@@ -100,7 +105,8 @@ def broken(table: Table, results: Sequence[ExpectationResult]) -> ContractBroken
     if not failed:
         return None
     shown = "; ".join(
-        f"'{r.expectation.name}'{f' on {r.partition}' if r.partition else ''} ({r.expectation.sentence}): {r.observed}" for r in failed[:5]
+        f"'{r.expectation.name}'{f' on {r.partition}' if r.partition else ''} ({r.expectation.sentence}): {r.observed}"
+        for r in failed[:5]
     )
     more = f" and {len(failed) - 5:,} more" if len(failed) > 5 else ""
     return ContractBrokenError(

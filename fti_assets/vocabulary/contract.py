@@ -67,7 +67,9 @@ class Contract:
         names = [expectation.name for expectation in self.expectations]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise DefinitionError(f"These expectations are stated twice: {', '.join(twice)}.", next_step="Give one of them another name=.")
+            raise DefinitionError(
+                f"These expectations are stated twice: {', '.join(twice)}.", next_step="Give one of them another name=."
+            )
 
 
 def _expectation(name: str, kind: str, columns: tuple[str, ...], options: dict[str, Any], **arguments: Value | None) -> Expectation:

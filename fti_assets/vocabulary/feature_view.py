@@ -40,7 +40,9 @@ class FeatureView:
         if len(set(groups)) != len(groups):
             raise DefinitionError(f"Feature view '{self.name}' names a group twice: {', '.join(groups)}.")
         if len(self.label.names) != 1 or self.label.names[0] in names:
-            raise DefinitionError(f"Feature view '{self.name}' needs one label, which is not a feature: {', '.join(self.label.names)}.")
+            raise DefinitionError(
+                f"Feature view '{self.name}' needs one label, which is not a feature: {', '.join(self.label.names)}."
+            )
         for selection in (*self.features, self.label):
             self._check_keys(selection.group)
 

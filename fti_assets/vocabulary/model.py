@@ -119,7 +119,9 @@ class Model:
         columns = {*self.view.feature_names, *self.view.spine.entity.key_names}
         unknown = [name for name in self.slices if name not in columns]
         if unknown:
-            raise DefinitionError(f"Model '{self.name}' is sliced by {', '.join(unknown)}, which its view '{self.view.name}' lacks.")
+            raise DefinitionError(
+                f"Model '{self.name}' is sliced by {', '.join(unknown)}, which its view '{self.view.name}' lacks."
+            )
         names = [gate.name for gate in self.gates]
         if len(set(names)) != len(names):
             raise DefinitionError(f"Model '{self.name}' has two gates on one metric: {', '.join(names)}.")
@@ -164,7 +166,6 @@ class Predictions:
         key = spine.entity.key_names
         table = Table(schema="predictions", name=self.name, columns=tuple(columns), key=key, time=time, cadence=spine.cadence)
         object.__setattr__(self, "table", table)
-
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -276,6 +276,9 @@ FLIGHT_DELAY_MONITOR = Monitor(
     predictions=FLIGHT_DELAY_PREDICTIONS,
     contract=Contract(
         owner=SCIENCE,
-        expectations=(expect.between("auc", 0.55, 1, severity="warning"), expect.between("calibration_error", 0, 0.2, severity="warning")),
+        expectations=(
+            expect.between("auc", 0.55, 1, severity="warning"),
+            expect.between("calibration_error", 0, 0.2, severity="warning"),
+        ),
     ),
 )
