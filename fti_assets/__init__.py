@@ -9,42 +9,100 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fti_assets.feature_store import FeatureStore
-    from fti_assets.model_registry import ModelRegistry
+    from fti_assets.feature_store import FeatureStore as FeatureStore
+    from fti_assets.model_registry import ModelRegistry as ModelRegistry
     from fti_assets.pipelines import (
-        Progress,
-        Relation,
-        Schedule,
-        Sql,
-        batch_inference,
-        code_location,
-        collection_pipeline,
-        feature_pipeline,
-        model_validation,
-        performance_monitoring,
-        training_dataset,
-        training_pipeline,
+        Progress as Progress,
     )
-    from fti_assets.training import FittedModel, TrainingData, XGBoostTrainer
+    from fti_assets.pipelines import (
+        Relation as Relation,
+    )
+    from fti_assets.pipelines import (
+        Schedule as Schedule,
+    )
+    from fti_assets.pipelines import (
+        Sql as Sql,
+    )
+    from fti_assets.pipelines import (
+        batch_inference as batch_inference,
+    )
+    from fti_assets.pipelines import (
+        code_location as code_location,
+    )
+    from fti_assets.pipelines import (
+        collection_pipeline as collection_pipeline,
+    )
+    from fti_assets.pipelines import (
+        feature_pipeline as feature_pipeline,
+    )
+    from fti_assets.pipelines import (
+        model_validation as model_validation,
+    )
+    from fti_assets.pipelines import (
+        performance_monitoring as performance_monitoring,
+    )
+    from fti_assets.pipelines import (
+        training_dataset as training_dataset,
+    )
+    from fti_assets.pipelines import (
+        training_pipeline as training_pipeline,
+    )
+    from fti_assets.training import FittedModel as FittedModel
+    from fti_assets.training import TrainingData as TrainingData
+    from fti_assets.training import XGBoostTrainer as XGBoostTrainer
     from fti_assets.vocabulary import (
-        Column,
-        Contract,
-        CsvFile,
-        CsvSource,
-        Daily,
-        Entity,
-        Feature,
-        FeatureGroup,
-        FeatureView,
-        Gate,
-        Model,
-        Monitor,
-        Predictions,
-        StagedTable,
-        TimeSplit,
-        TrainingDataset,
-        Window,
-        expect,
+        Column as Column,
+    )
+    from fti_assets.vocabulary import (
+        Contract as Contract,
+    )
+    from fti_assets.vocabulary import (
+        CsvFile as CsvFile,
+    )
+    from fti_assets.vocabulary import (
+        CsvSource as CsvSource,
+    )
+    from fti_assets.vocabulary import (
+        Daily as Daily,
+    )
+    from fti_assets.vocabulary import (
+        Entity as Entity,
+    )
+    from fti_assets.vocabulary import (
+        Feature as Feature,
+    )
+    from fti_assets.vocabulary import (
+        FeatureGroup as FeatureGroup,
+    )
+    from fti_assets.vocabulary import (
+        FeatureView as FeatureView,
+    )
+    from fti_assets.vocabulary import (
+        Gate as Gate,
+    )
+    from fti_assets.vocabulary import (
+        Model as Model,
+    )
+    from fti_assets.vocabulary import (
+        Monitor as Monitor,
+    )
+    from fti_assets.vocabulary import (
+        Predictions as Predictions,
+    )
+    from fti_assets.vocabulary import (
+        StagedTable as StagedTable,
+    )
+    from fti_assets.vocabulary import (
+        TimeSplit as TimeSplit,
+    )
+    from fti_assets.vocabulary import (
+        TrainingDataset as TrainingDataset,
+    )
+    from fti_assets.vocabulary import (
+        Window as Window,
+    )
+    from fti_assets.vocabulary import (
+        expect as expect,
     )
 
 _WHERE = {
@@ -88,7 +146,7 @@ _WHERE = {
 }
 _MODULE = {name: module for module, names in _WHERE.items() for name in names}
 
-__all__ = sorted(_MODULE)  # noqa: PLE0605
+__all__ = sorted(_MODULE)
 
 
 def __getattr__(name: str) -> Any:

@@ -51,7 +51,7 @@ STAGED_WEATHER = StagedTable(
     columns=(
         Column("origin", "string", "Code of the airport."),
         Column("observed_at", "timestamp", "Hour of the observation."),
-        Column("temp_f", "float", "Air temperature; null when it contradicts both neighbouring hours.", unit="°F"),
+        Column("temp_f", "float", "Air temperature; null when it jumps by more than 30 from the hour before.", unit="°F"),
         Column("dewpoint_f", "float", "Dew point; null when the temperature was refused.", unit="°F"),
         Column("humidity_pct", "float", "Relative humidity; null when the temperature was refused.", unit="%"),
         Column("wind_direction_deg", "float", "Where the wind comes from; 0 when calm, null when variable.", unit="°"),

@@ -150,25 +150,22 @@ with hours as (
     ) = 1
 ),
 judged as (
-    -- A temperature more than 30 degrees above or below both its neighbours of the same day is a mistake: JFK on 8 May goes
-    -- 57.0, 13.1, 57.2. Its dew point and humidity are derived from it. Neighbours are at most two hours away.
+    -- A jump of more than 30 degrees from the hour before is a mistake: JFK on 8 May goes 57.0, 13.1, 57.2. The way back is
+    -- none, since the hour before it had jumped itself. Only the past is looked at, at most two hours of the same day, so
+    -- that nothing published was unknown at its time. Dew point and humidity are derived from the temperature.
     select
         *,
-        coalesce(
-            (temp - lag(temp) over day > 30 and temp - lead(temp) over day > 30)
-            or (temp - lag(temp) over day < -30 and temp - lead(temp) over day < -30), false
-        )
-        and time_hour - lag(time_hour) over day <= interval 2 hour
-        and lead(time_hour) over day - time_hour <= interval 2 hour as temp_is_wrong
+        coalesce(abs(temp - lag(temp) over day) > 30 and time_hour - lag(time_hour) over day <= interval 2 hour, false)
+        and not coalesce(abs(lag(temp) over day - lag(temp, 2) over day) > 30, false) as temp_is_wrong
     from hours
     window day as (partition by origin, year, month, day order by time_hour)
 )
 select
     origin,
     time_hour as observed_at,
-    case when not coalesce(temp_is_wrong, false) then temp end as temp_f,
-    case when not coalesce(temp_is_wrong, false) then dewp end as dewpoint_f,
-    case when not coalesce(temp_is_wrong, false) then humid end as humidity_pct,
+    case when not temp_is_wrong then temp end as temp_f,
+    case when not temp_is_wrong then dewp end as dewpoint_f,
+    case when not temp_is_wrong then humid end as humidity_pct,
     wind_dir as wind_direction_deg,
     -- EWR reports 1,048 mph on 12 February. No hurricane has reached New York with 150.
     case when wind_speed <= 150 then wind_speed end as wind_mph,
@@ -188,7 +185,7 @@ from raw_planes
 AIRPORTS = """
 -- Grain: one row for each airport (code).
 with supplement(code, name, latitude, longitude, altitude_ft, timezone) as (
-    -- Destinations that the source lacks. Coordinates and altitudes: OurAirports (public domain). Puerto Rico and the Virgin
+    -- Destinations that the source lacks, with rounded coordinates. Puerto Rico and the Virgin
     -- Islands keep Atlantic standard time all year.
     values
         ('SJU', 'Luis Munoz Marin International Airport', 18.4394, -66.0018, 9.0, 'America/Puerto_Rico'),
