@@ -17,5 +17,9 @@ class LockedError(FtiError):
     """Another process is writing to the lake and did not finish in time."""
 
 
+class LeakError(FtiError):
+    """A training row holds a feature that became known only after the row's time; nothing was stored."""
+
+
 class MissingFeaturesError(FtiError):
     """Features that a window needs have not been published."""

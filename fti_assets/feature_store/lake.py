@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,8 +11,11 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
+from fti_assets.errors import NotFoundError
 from fti_assets.feature_store.lock import writer_lock
-from fti_assets.vocabulary import Window, quoted
+from fti_assets.vocabulary import Table, Window, quoted
+
+_CATALOG_PATIENCE = 30_000  # milliseconds that SQLite waits for the moment of another process's commit
 
 Connector = Callable[[], AbstractContextManager[DuckDBPyConnection]]
 
@@ -45,7 +48,11 @@ class Lake:
 
     @contextmanager
     def connect(self, *, snapshot: int | None = None) -> Iterator[DuckDBPyConnection]:
-        """A connection in UTC with the lake attached as `lake`; with `snapshot`, as it was then and read-only."""
+        """A connection in UTC with the lake attached as `lake`; with `snapshot`, as it was then and read-only.
+
+        Raises:
+            NotFoundError: there is no such snapshot.
+        """
         self.root.mkdir(parents=True, exist_ok=True)
         with self.connector() as connection:
             _load_extensions(connection)
@@ -53,14 +60,38 @@ class Lake:
             connection.execute("SET memory_limit = $limit", {"limit": self.memory_limit})
             connection.execute("SET temp_directory = $folder", {"folder": str(self.root / "tmp")})
             connection.execute("SET enable_progress_bar = false")
-            connection.execute(self._attach(snapshot))
+            self._attach(connection, snapshot)
             yield connection
 
-    def _attach(self, snapshot: int | None) -> str:
-        catalog = _literal(f"ducklake:sqlite:{self.root.resolve() / 'catalog.sqlite'}")
-        if snapshot is not None:
-            return f"ATTACH {catalog} AS lake (SNAPSHOT_VERSION {int(snapshot)}, READ_ONLY)"
-        return f"ATTACH {catalog} AS lake (DATA_PATH {_literal(str(self.root.resolve() / 'data'))})"
+    @property
+    def is_there(self) -> bool:
+        """Whether anything was ever written to it."""
+        return self._catalog.exists()
+
+    @property
+    def _catalog(self) -> Path:
+        return self.root.resolve() / "catalog.sqlite"
+
+    def _attach(self, connection: DuckDBPyConnection, snapshot: int | None) -> None:
+        # The path is stored in the catalogue; it is overridden, so that a lake may be moved with its folder.
+        path = f"DATA_PATH {literal(str(self.root.resolve() / 'data'))}, OVERRIDE_DATA_PATH true"
+        options = f"{path}, META_BUSY_TIMEOUT {_CATALOG_PATIENCE}"
+        catalog = literal(f"ducklake:sqlite:{self._catalog}")
+        if snapshot is None:
+            # Without a write-ahead log a reader that has not fetched its last row yet stops every commit.
+            attach = f"ATTACH {catalog} AS lake ({options}, META_JOURNAL_MODE 'WAL')"
+            with nullcontext() if self.is_there else writer_lock(self.root, purpose="creating it", timeout=self.lock_timeout):
+                connection.execute(attach)
+            return
+        if not self.is_there:
+            raise NotFoundError(f"There is no snapshot {snapshot}: nothing was ever published into '{self.root}'.")
+        try:
+            connection.execute(f"ATTACH {catalog} AS lake ({options}, SNAPSHOT_VERSION {int(snapshot)}, READ_ONLY)")
+        except duckdb.InvalidInputException as error:
+            raise NotFoundError(
+                f"There is no snapshot {snapshot} in the lake '{self.root}'.",
+                next_step="It is still to come, or has expired; leave it out to take the newest.",
+            ) from error
 
     @contextmanager
     def writing(self, connection: DuckDBPyConnection, purpose: str) -> Iterator[None]:
@@ -82,10 +113,17 @@ def current_snapshot(connection: DuckDBPyConnection) -> int:
     return int(row[0])
 
 
-def table_exists(connection: DuckDBPyConnection, schema: str, name: str) -> bool:
+def last_committed_snapshot(connection: DuckDBPyConnection) -> int:
+    """Number of the snapshot that the connection's last commit made, whatever others have committed since."""
+    row = connection.execute("SELECT id FROM lake.last_committed_snapshot()").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def table_exists(connection: DuckDBPyConnection, table: Table) -> bool:
     found = connection.execute(
         "SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = $schema AND table_name = $name",
-        {"schema": schema, "name": name},
+        {"schema": table.schema, "name": table.name},
     )
     return found.fetchone() is not None
 
@@ -100,6 +138,11 @@ def within(time: str, window: Window) -> str:
     return f"{quoted(time)} >= {instant_literal(window.start)} AND {quoted(time)} < {instant_literal(window.end)}"
 
 
+def literal(text: str) -> str:
+    """A SQL string literal, for the statements that take no bound values."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def _load_extensions(connection: DuckDBPyConnection) -> None:
     """Loads DuckLake and SQLite; the first time on a machine they are installed from their Python packages."""
     for extension in ("ducklake", "sqlite"):
@@ -110,8 +153,3 @@ def _load_extensions(connection: DuckDBPyConnection) -> None:
 
             import_extension(extension, con=connection)
             connection.load_extension(extension)
-
-
-def _literal(text: str) -> str:
-    """A SQL string literal, for the statements that take no bound values."""
-    return "'" + text.replace("'", "''") + "'"

@@ -33,7 +33,7 @@ def writer_lock(root: Path, *, purpose: str, timeout: float) -> Iterator[None]:
         lock.acquire(timeout=timeout)
     except Timeout as error:
         raise LockedError(
-            f"The lake in '{root.name}' was locked for more than {timeout:g} s by {_describe(holder)}.",
+            f"The lake in '{root}' was locked for more than {timeout:g} s by {_describe(holder)}.",
             next_step="Wait for it to finish, or end that process; a dead holder's lock is free at once.",
         ) from error
     try:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import count
 
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
-from fti_assets.errors import NotFoundError
+from fti_assets.errors import DefinitionError, NotFoundError
 from fti_assets.feature_store.errors import MissingFeaturesError
 from fti_assets.feature_store.lake import table_exists
+from fti_assets.feature_store.reading import require_columns
 from fti_assets.vocabulary import FeatureGroup, FeatureSelection, FeatureView, quoted
 
 _ROW = '"__row"'
+_NUMBERS = count()
 
 
 def event_time_column(group: FeatureGroup) -> str:
@@ -37,32 +40,45 @@ def complete(connection: DuckDBPyConnection, spine: DuckDBPyRelation, view: Feat
 
     Raises:
         NotFoundError: the spine lacks a column that the view joins by.
-        MissingFeaturesError: a group of the view was never published.
+        DefinitionError: the spine has a column of the name of a feature to be joined.
+        MissingFeaturesError: a group of the view was never published, or not yet with the chosen features.
     """
-    _check(connection, spine, view)
+    _check_spine(spine, view)
+    _check_published(connection, view)
     spine.create_view("spine_rows", replace=True)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE spine AS SELECT *, row_number() OVER () AS {_ROW} FROM spine_rows")
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE completed AS SELECT * EXCLUDE ({_ROW}) FROM ({_query(connection, view)}) ORDER BY {_ROW}"
-    )
-    return connection.table("completed")
+    completed = f"completed_{next(_NUMBERS)}"  # of its own, so that a later call does not change what this one returned
+    query = f"SELECT * EXCLUDE ({_ROW}) FROM ({_query(connection, view)}) ORDER BY {_ROW}"
+    connection.execute(f"CREATE TEMP TABLE {completed} AS {query}")
+    connection.execute("DROP TABLE spine")
+    return connection.table(completed)
 
 
-def _check(connection: DuckDBPyConnection, spine: DuckDBPyRelation, view: FeatureView) -> None:
+def _check_spine(spine: DuckDBPyRelation, view: FeatureView) -> None:
+    existing = ", ".join(spine.columns)
     needed = {view.at, *(key.name for selection in view.joined for key in selection.group.entity.keys)}
     missing = sorted(needed - set(spine.columns))
     if missing:
         raise NotFoundError(
-            f"The spine lacks {', '.join(missing)}, which view '{view.versioned_name}' joins by. It has: {', '.join(spine.columns)}."
+            f"The spine lacks {', '.join(missing)}, which view '{view.versioned_name}' joins by. It has: {existing}."
         )
-    unpublished = [
-        str(s.group.table) for s in view.joined if not table_exists(connection, s.group.table.schema, s.group.table.name)
-    ]
+    hidden = [name for selection in view.joined for name in selection.names if name in spine.columns]
+    if hidden:
+        raise DefinitionError(
+            f"The spine already has {', '.join(hidden)}, which view '{view.versioned_name}' joins. It has: {existing}.",
+            next_step="Leave these columns out of the spine.",
+        )
+
+
+def _check_published(connection: DuckDBPyConnection, view: FeatureView) -> None:
+    unpublished = [str(s.group.table) for s in view.joined if not table_exists(connection, s.group.table)]
     if unpublished:
         raise MissingFeaturesError(
             f"View '{view.versioned_name}' reads {', '.join(unpublished)}, which was never published.",
             next_step="Materialise these feature groups first.",
         )
+    for selection in view.joined:
+        require_columns(connection, selection.group.table, selection.names)
 
 
 def _query(connection: DuckDBPyConnection, view: FeatureView) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from fti_assets.feature_store.errors import PublishError
-from fti_assets.feature_store.lake import Lake, current_snapshot, within
-from fti_assets.feature_store.schema import SQL_TYPES, check_columns, ensure_table
+from fti_assets.feature_store.lake import Lake, last_committed_snapshot, literal, within
+from fti_assets.feature_store.schema import SQL_TYPES, check_columns, ensure_table, keep_description
 from fti_assets.vocabulary import Table, Window, quoted
 
 DRAFT = "draft"
@@ -50,18 +50,19 @@ def draft(connection: DuckDBPyConnection, table: Table, rows: Any, window: Windo
     Raises:
         PublishError: columns or types differ, a key or time is null, or a key comes twice.
     """
-    relation = rows if isinstance(rows, DuckDBPyRelation) else connection.from_arrow(_as_arrow(rows))
+    relation = _relation(connection, rows)
     check_columns(table, dict(zip(relation.columns, map(str, relation.types), strict=True)))
-    columns = ", ".join(f"{quoted(c.name)}::{SQL_TYPES[c.type]} AS {quoted(c.name)}" for c in table.columns)
     relation.create_view("draft_rows", replace=True)
-    order = ", ".join(map(quoted, ([table.time] if table.time else []) + list(table.key)))
     where = _condition(table, window)
     timeless = f" OR {quoted(table.time)} IS NULL" if table.time else ""  # kept, so that they are refused below
+    columns = ", ".join(f"{quoted(c.name)}::{SQL_TYPES[c.type]} AS {quoted(c.name)}" for c in table.columns)
+    order = ", ".join(map(quoted, _required(table))) or "ALL"
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {DRAFT} AS SELECT {columns} FROM draft_rows WHERE {where}{timeless} ORDER BY {order}"
     )
     _refuse_null(connection, table)
     _refuse_duplicates(connection, table)
+    connection.execute(f"COMMENT ON TABLE {DRAFT} IS {literal(_identity(table, window))}")
     row = connection.execute(f"SELECT count(*) FROM {DRAFT}").fetchone()
     assert row is not None
     return int(row[0])
@@ -70,25 +71,30 @@ def draft(connection: DuckDBPyConnection, table: Table, rows: Any, window: Windo
 def publish(
     lake: Lake, connection: DuckDBPyConnection, table: Table, window: Window | None, *, comment: dict[str, Any], run: str
 ) -> Publication:
-    """Makes the draft of this connection visible in place of what the window held before."""
+    """Makes the draft of this connection visible in place of what the window held before.
+
+    Raises:
+        PublishError: the connection's draft is not one of this table and window, or there is none.
+        IncompatibleSchemaError: the definition lost or changed a column of the published table.
+        LockedError: another writer did not finish in time.
+    """
     where = _condition(table, window)
+    _check_draft(connection, table, window)
     with lake.writing(connection, purpose=f"publishing {table}"):
         ensure_table(connection, table, comment)
-        replaced = connection.execute(f"DELETE FROM {table.sql} WHERE {where}").fetchall()[0][0]
-        rows = connection.execute(f"INSERT INTO {table.sql} BY NAME SELECT * FROM {DRAFT}").fetchall()[0][0]
-        note = {
-            "table": str(table),
-            "rows": rows,
-            "replaced": replaced,
-            "window": [str(window.start), str(window.end)] if window else None,
-        }
+        replaced = _changed(connection, f"DELETE FROM {table.sql} WHERE {where}")
+        rows = _changed(connection, f"INSERT INTO {table.sql} BY NAME SELECT * FROM {DRAFT}")
+        if not rows and not replaced:
+            keep_description(connection, table)  # a commit that changes nothing leaves no snapshot, and no trace
+        borders = [str(window.start), str(window.end)] if window else None
+        note = {"table": str(table), "rows": rows, "replaced": replaced, "window": borders}
         _annotate(connection, run, f"publish {table}", note)
-    return Publication(str(table), window, int(rows), int(replaced), current_snapshot(connection))
+    return Publication(str(table), window, rows, replaced, last_committed_snapshot(connection))
 
 
 def append(lake: Lake, connection: DuckDBPyConnection, table: Table, rows: Any, *, comment: dict[str, Any], run: str) -> None:
     """Adds `rows` to a table that keeps history, such as that of validation results."""
-    relation = connection.from_arrow(_as_arrow(rows))
+    relation = _relation(connection, rows)
     check_columns(table, dict(zip(relation.columns, map(str, relation.types), strict=True)))
     relation.create_view("draft_rows", replace=True)
     with lake.writing(connection, purpose=f"appending to {table}"):
@@ -104,17 +110,52 @@ def _annotate(connection: DuckDBPyConnection, run: str, message: str, note: dict
     )
 
 
+def _changed(connection: DuckDBPyConnection, statement: str) -> int:
+    """Runs an INSERT or DELETE and returns the number of its rows."""
+    row = connection.execute(statement).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _identity(table: Table, window: Window | None) -> str:
+    return f"{table} {window.start.isoformat()} {window.end.isoformat()}" if window else f"{table} as a whole"
+
+
+def _check_draft(connection: DuckDBPyConnection, table: Table, window: Window | None) -> None:
+    """A draft names what it was made for, so that it cannot take the place of anything else."""
+    row = connection.execute(
+        "SELECT comment FROM duckdb_tables() WHERE temporary AND table_name = $name", {"name": DRAFT}
+    ).fetchone()
+    found = row[0] if row else None
+    wanted = _identity(table, window)
+    if found != wanted:
+        shown = f"it is one of '{found}'" if found else "there is none"
+        raise PublishError(
+            f"The draft to publish is not one of '{wanted}': {shown}.",
+            next_step="Call draft() with the same table and window on the same connection first.",
+        )
+
+
 def _condition(table: Table, window: Window | None) -> str:
     if table.time is None:
+        if window is not None:
+            raise PublishError(f"'{table}' has no time and is published as a whole, but the window {window} was given.")
         return "true"
     if window is None:
         raise PublishError(f"'{table}' is published by window of '{table.time}', but no window was given.")
     return within(table.time, window)
 
 
+def _required(table: Table) -> list[str]:
+    """The columns that may not be null, the time first: the order in which rows are stored."""
+    return list(dict.fromkeys([*([table.time] if table.time else []), *table.key]))
+
+
 def _refuse_null(connection: DuckDBPyConnection, table: Table) -> None:
-    required = dict.fromkeys([*table.key, *([table.time] if table.time else [])])
-    counts = ", ".join(f"count(*) - count({quoted(name)}) AS {quoted(name)}" for name in required)
+    required = _required(table)
+    if not required:
+        return
+    counts = ", ".join(f"count(*) - count({quoted(name)})" for name in required)
     row = connection.execute(f"SELECT {counts} FROM {DRAFT}").fetchone()
     nulls = {name: count for name, count in zip(required, row or (), strict=True) if count}
     if nulls:
@@ -139,16 +180,16 @@ def _refuse_duplicates(connection: DuckDBPyConnection, table: Table) -> None:
         )
 
 
-def _as_arrow(rows: Any) -> Any:
-    """An Arrow table made from a pandas, polars or pyarrow table."""
+def _relation(connection: DuckDBPyConnection, rows: Any) -> DuckDBPyRelation:
+    """The rows as a relation of this connection."""
+    if isinstance(rows, DuckDBPyRelation):
+        return rows
     import pyarrow as pa
 
-    if isinstance(rows, pa.Table):
-        return rows
-    if hasattr(rows, "__arrow_c_stream__") and not hasattr(rows, "iloc"):
-        return pa.table(rows)
-    if hasattr(rows, "iloc"):
-        return pa.Table.from_pandas(rows, preserve_index=False)
+    if hasattr(rows, "iloc"):  # pandas
+        return connection.from_arrow(pa.Table.from_pandas(rows, preserve_index=False))
+    if hasattr(rows, "__arrow_c_stream__"):  # pyarrow, polars and others
+        return connection.from_arrow(pa.table(rows))
     raise PublishError(
         f"Rows of type '{type(rows).__name__}' cannot be published.",
         next_step="Give a relation, or a pandas, polars or pyarrow table.",

@@ -8,7 +8,7 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from fti_assets.feature_store.errors import IncompatibleSchemaError, PublishError
-from fti_assets.feature_store.lake import table_exists
+from fti_assets.feature_store.lake import literal, table_exists
 from fti_assets.vocabulary import Column, ColumnType, Table, quoted
 
 SQL_TYPES: dict[ColumnType, str] = {
@@ -32,11 +32,12 @@ _ALWAYS_NULL = '"NULL"'
 
 
 def accepts(column: Column, sql_type: str) -> bool:
-    """Whether values of `sql_type` can be stored in `column` without loss. Naive timestamps count as UTC."""
+    """Whether values of `sql_type` are those of `column` in another notation. Naive timestamps count as UTC."""
     return (
         sql_type in (SQL_TYPES[column.type], _ALWAYS_NULL)
         or sql_type in _SAFE_CASTS[column.type]
         or (column.type == "float" and sql_type.startswith("DECIMAL"))
+        or (column.type == "string" and sql_type.startswith("ENUM"))
     )
 
 
@@ -67,7 +68,7 @@ def ensure_table(connection: DuckDBPyConnection, table: Table, comment: dict[str
     Raises:
         IncompatibleSchemaError: a column was removed or changed its type.
     """
-    if not table_exists(connection, table.schema, table.name):
+    if not table_exists(connection, table):
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS lake.{quoted(table.schema)}")
         columns = ", ".join(f"{quoted(column.name)} {SQL_TYPES[column.type]}" for column in table.columns)
         connection.execute(f"CREATE TABLE {table.sql} ({columns})")
@@ -93,15 +94,23 @@ def _add_columns(connection: DuckDBPyConnection, table: Table) -> None:
             connection.execute(f"ALTER TABLE {table.sql} ADD COLUMN {quoted(name)} {kind}")
 
 
+def keep_description(connection: DuckDBPyConnection, table: Table) -> None:
+    """Writes a table's description anew as it is: a change of the catalogue that changes nothing."""
+    connection.execute(f"COMMENT ON TABLE {table.sql} IS {literal(_description(connection, table) or '')}")
+
+
 def _describe(connection: DuckDBPyConnection, table: Table, comment: dict[str, Any]) -> None:
     text = json.dumps(comment, sort_keys=True, ensure_ascii=False)
-    stored = connection.execute(
+    if _description(connection, table) != text:
+        connection.execute(f"COMMENT ON TABLE {table.sql} IS {literal(text)}")
+
+
+def _description(connection: DuckDBPyConnection, table: Table) -> str | None:
+    row = connection.execute(
         "SELECT comment FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = $schema AND table_name = $name",
         {"schema": table.schema, "name": table.name},
     ).fetchone()
-    if stored is None or stored[0] != text:
-        literal = text.replace("'", "''")
-        connection.execute(f"COMMENT ON TABLE {table.sql} IS '{literal}'")
+    return row[0] if row else None
 
 
 def _typed(table: Table) -> list[str]:

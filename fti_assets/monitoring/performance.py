@@ -17,7 +17,11 @@ MEASURES = ("auc", "log_loss", "brier", "calibration_error", "base_rate", "mean_
 
 
 def predictions_with_outcomes(store: FeatureStore, connection: DuckDBPyConnection, monitor: Monitor, window: Window) -> pa.Table:
-    """Every prediction of the window with its outcome: columns `day`, `prediction`, `model_version`, `outcome` (null if unknown)."""
+    """Every prediction of the window with its newest outcome.
+
+    Returns:
+        Columns `day` (partition key), `prediction`, `model_version` and `outcome` (0 or 1; null while it is unknown).
+    """
     predictions, label = monitor.predictions.table, monitor.predictions.model.view.label
     assert predictions.time is not None
     assert predictions.cadence is not None
@@ -37,6 +41,9 @@ def predictions_with_outcomes(store: FeatureStore, connection: DuckDBPyConnectio
     ORDER BY day
     """
     return connection.execute(query).to_arrow_table()
+
+
+_ARROW = {"int": pa.int64(), "float": pa.float64(), "timestamp": pa.timestamp("us", tz="UTC")}
 
 
 def daily_performance(monitor: Monitor, rows: pa.Table, training_auc: Mapping[int, float]) -> pa.Table:
@@ -68,9 +75,6 @@ def daily_performance(monitor: Monitor, rows: pa.Table, training_auc: Mapping[in
             }
         )
     return pa.Table.from_pylist(made, schema=_schema(monitor))
-
-
-_ARROW = {"int": pa.int64(), "float": pa.float64(), "timestamp": pa.timestamp("us", tz="UTC")}
 
 
 def _schema(monitor: Monitor) -> pa.Schema:

@@ -13,10 +13,11 @@ from fti_assets.pipelines.decorators import collection_pipeline, feature_pipelin
 from fti_assets.pipelines.inference import batch_inference  # noqa: E402
 from fti_assets.pipelines.location import code_location, pipelines_of  # noqa: E402
 from fti_assets.pipelines.monitoring import performance_monitoring  # noqa: E402
+from fti_assets.pipelines.promotion import model_validation  # noqa: E402
 from fti_assets.pipelines.resources import LakeResource, LandingResource, RegistryResource, data_root  # noqa: E402
 from fti_assets.pipelines.schedules import Schedule, range_tags  # noqa: E402
 from fti_assets.pipelines.tables import Relation, Sql, TablePipeline  # noqa: E402
-from fti_assets.pipelines.training import Progress, model_validation, training_pipeline  # noqa: E402
+from fti_assets.pipelines.training import Progress, training_pipeline  # noqa: E402
 
 __all__ = [
     "LakeResource",

@@ -34,16 +34,13 @@ def publish_audited(
     Every result is yielded as an asset check, reported on its partition, and kept in `validation.results`.
 
     Raises:
-        PublishError: the rows do not fit the table, or there are none and emptiness was not meant.
+        PublishError: the rows do not fit the table, or a partition has none and emptiness was not meant.
         ContractBrokenError: a critical expectation failed; nothing was published.
     """
     started, run = time.monotonic(), context.run.run_id
     count = store.draft(connection, target.table, rows, window)
-    if count == 0 and not may_be_empty:
-        raise PublishError(
-            f"The pipeline of '{target.table}' gave no rows for {window or 'its inputs'}.",
-            next_step="Materialise what it reads, or state may_be_empty=True if emptiness is meant.",
-        )
+    if not may_be_empty:
+        _refuse_empty(connection, target.table, window)
     results = _audit(connection, target, window)
     yield from _checks(context, target, results)
     if results:
@@ -62,6 +59,19 @@ def publish_audited(
             "seconds": round(time.monotonic() - started, 3),
         },
     )
+
+
+def _refuse_empty(connection: DuckDBPyConnection, table: Table, window: Window | None) -> None:
+    """Raises PublishError when a partition has no rows: a range is refused where a run of that day alone would be."""
+    there = {key for (key,) in connection.execute(f"SELECT DISTINCT {_partition_of(table)} FROM {DRAFT}").fetchall()}
+    empty = [key for key in _partitions(table, window) if key not in there]
+    if empty:
+        more = f" and {len(empty) - 5} more days" if len(empty) > 5 else ""
+        days = f" for {', '.join(empty[:5])}{more}" if window else ""
+        raise PublishError(
+            f"The pipeline of '{table}' gave no rows{days}; nothing was published.",
+            next_step="See whether its source has rows for it, or state may_be_empty=True if emptiness is meant.",
+        )
 
 
 def _audit(connection: DuckDBPyConnection, target: Stored, window: Window | None) -> list[ExpectationResult]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from uuid import uuid4
 
 import dagster as dg
 from dagster._core.definitions.metadata import RawMetadataValue
-from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, DagsterEventType, generate_event_batch_id
+from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, DagsterEventType
 
 from fti_assets.pipelines.specs import severity_of
 from fti_assets.validation import ExpectationResult
@@ -19,7 +20,7 @@ from fti_assets.validation import ExpectationResult
 
 def report_by_partition(context: dg.AssetExecutionContext, key: dg.AssetKey, results: Sequence[ExpectationResult]) -> None:
     """Stores each result as the evaluation of its asset check on its partition."""
-    batch, last = generate_event_batch_id(), len(results) - 1
+    batch, last = str(uuid4()), len(results) - 1
     for n, result in enumerate(results):
         event = DagsterEvent(
             event_type_value=DagsterEventType.ASSET_CHECK_EVALUATION.value,

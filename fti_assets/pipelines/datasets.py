@@ -4,18 +4,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.metadata import RawMetadataValue
 from pydantic import Field
 
-from fti_assets.errors import FtiError
 from fti_assets.feature_store import Manifest
 from fti_assets.pipelines.audit import Outcome
+from fti_assets.pipelines.failures import told_plainly
+from fti_assets.pipelines.partitions import cutoff_at
 from fti_assets.pipelines.resources import LakeResource
 from fti_assets.pipelines.specs import asset_key, dataset_spec, table_spec
 from fti_assets.version import code_version
-from fti_assets.vocabulary import TrainingDataset
+from fti_assets.vocabulary import Daily, TrainingDataset
 
 PROMISES = {
     "no_feature_from_the_future": "No row holds a feature that became known after its prediction time.",
@@ -41,6 +43,10 @@ class DatasetPipeline:
     dataset: TrainingDataset
 
     @property
+    def op_name(self) -> str:
+        return "__".join(self.dataset.asset_key)
+
+    @property
     def upstream(self) -> list[dg.AssetSpec]:
         return [table_spec(group) for group in self.dataset.view.groups]
 
@@ -49,15 +55,13 @@ class DatasetPipeline:
         spec = dataset_spec(self.dataset, deps=[dg.AssetDep(asset_key(g.table.asset_key)) for g in self.dataset.view.groups])
 
         @dg.multi_asset(
-            name="__".join(self.dataset.asset_key),
+            name=self.op_name,
             specs=[spec],
             check_specs=[dg.AssetCheckSpec(name, asset=key, description=text, blocking=True) for name, text in PROMISES.items()],
         )
-        def cut(context: dg.AssetExecutionContext, config: DatasetConfig, lake: LakeResource) -> Iterator[Outcome]:
-            try:
+        def cut(config: DatasetConfig, lake: LakeResource) -> Iterator[Outcome]:
+            with told_plainly():
                 yield from self._cut(config, lake)
-            except FtiError as error:
-                raise dg.Failure(description=str(error), allow_retries=False) from error
 
         return [cut]
 
@@ -71,11 +75,11 @@ class DatasetPipeline:
         )
 
     def _cutoff(self, config: DatasetConfig) -> date:
-        calendar = self.dataset.calendar
-        if config.cutoff:
-            return calendar.day(config.cutoff)
-        end = calendar.day(calendar.key(calendar.span().end))
-        return min(end, calendar.day(calendar.key(datetime.now(UTC))))
+        return Daily.day(config.cutoff) if config.cutoff else cutoff_at(self.dataset.calendar, datetime.now(UTC))
+
+    def op_config(self, at: datetime) -> dict[str, Any]:
+        """Configuration, by op, with which a run for the instant `at` cuts what was known before that day."""
+        return {self.op_name: {"config": {"cutoff": cutoff_at(self.dataset.calendar, at).isoformat()}}}
 
     def _metadata(self, folder: Path, manifest: Manifest) -> dict[str, RawMetadataValue]:
         view = self.dataset.view

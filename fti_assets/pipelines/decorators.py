@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fti_assets.errors import DefinitionError
 from fti_assets.pipelines.partitions import as_reach
 from fti_assets.pipelines.tables import TablePipeline
 from fti_assets.vocabulary import CsvFile, CsvSource, FeatureGroup, Reach, StagedTable
@@ -29,12 +30,13 @@ def collection_pipeline(
         reads: other staged tables; `TABLE.reaching_back(days=1)` reads more than the window.
         may_be_empty: whether a window without rows is published as such.
     """
+    inputs = _by_name(reads)
 
     def decorate(function: Callable[..., Any]) -> TablePipeline:
         return TablePipeline(
             target=target,
             function=function,
-            reads=_by_name(reads),
+            reads=inputs,
             sources={f"raw_{source.name}": source for source in sources},
             may_be_empty=may_be_empty,
         )
@@ -48,12 +50,20 @@ def feature_pipeline(target: FeatureGroup, *, reads: Sequence[Readable], may_be_
     The function takes, by name, any of its inputs (a group under its name without the version), `sql` and `window`, see
     `collection_pipeline`. Event times are when a value could be *known*.
     """
+    inputs = _by_name(reads)
 
     def decorate(function: Callable[..., Any]) -> TablePipeline:
-        return TablePipeline(target=target, function=function, reads=_by_name(reads), sources={}, may_be_empty=may_be_empty)
+        return TablePipeline(target=target, function=function, reads=inputs, sources={}, may_be_empty=may_be_empty)
 
     return decorate
 
 
 def _by_name(reads: Sequence[Readable]) -> dict[str, Reach]:
-    return {reach.source.name: reach for reach in map(as_reach, reads)}
+    reaches = [as_reach(read) for read in reads]
+    names = [reach.source.name for reach in reaches]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DefinitionError(
+            f"A pipeline reads two tables under one name: {', '.join(twice)}.", next_step="Give one of them another name."
+        )
+    return dict(zip(names, reaches, strict=True))

@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pyarrow as pa
-from duckdb import DuckDBPyConnection
+from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
-from fti_assets.errors import FtiError
 from fti_assets.feature_store import FeatureStore, MissingFeaturesError, current_snapshot
 from fti_assets.model_registry import LoadedModel
 from fti_assets.pipelines.audit import Outcome, publish_audited
+from fti_assets.pipelines.failures import told_plainly
+from fti_assets.pipelines.inputs import require_published
 from fti_assets.pipelines.partitions import dependency, window_of
+from fti_assets.pipelines.promotion import decision_spec
 from fti_assets.pipelines.resources import LakeResource, RegistryResource
 from fti_assets.pipelines.specs import LAKE_WRITER, asset_key, check_specs, table_spec, validation_spec
-from fti_assets.pipelines.training import validation_spec_of
 from fti_assets.vocabulary import FeatureGroup, Predictions, Reach, Window, quoted
 
 
@@ -33,7 +34,7 @@ class InferencePipeline:
 
     @property
     def upstream(self) -> list[dg.AssetSpec]:
-        return [*map(table_spec, self.groups), validation_spec_of(self.predictions.model)]
+        return [*map(table_spec, self.groups), decision_spec(self.predictions.model)]
 
     def assets(self) -> list[dg.AssetsDefinition]:
         cadence = self.predictions.table.cadence
@@ -61,11 +62,9 @@ class InferencePipeline:
             backfill_policy=dg.BackfillPolicy.single_run(),
         )
         def predict(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Iterator[Outcome]:
-            try:
+            with told_plainly():
                 champion = registry.registry.load(self.predictions.model.name, "champion")
                 yield from self._predict(context, lake.store, champion)
-            except FtiError as error:
-                raise dg.Failure(description=str(error), allow_retries=False) from error
 
         return [predict]
 
@@ -75,17 +74,21 @@ class InferencePipeline:
         with store.reading() as connection:
             rows = self._score(store, connection, champion, window)
         with store.connect() as connection:
-            yield from publish_audited(context, store, connection, self.predictions, rows, window)
+            yield from publish_audited(context, store, connection, self.predictions, rows, window, may_be_empty=True)
 
     def _score(self, store: FeatureStore, connection: DuckDBPyConnection, champion: LoadedModel, window: Window) -> pa.Table:
-        view = self.predictions.model.view
-        _require_features(store, connection, self.groups, view.at, window)
-        rows = store.complete(connection, store.read(connection, view.spine.table, window), view).to_arrow_table()
-        if rows.num_rows == 0:
+        view, spine = self.predictions.model.view, self.predictions.model.view.spine.table
+        require_published(store, connection, spine, window)
+        scheduled = store.read(connection, spine, window)
+        instants = _instants(scheduled, view.at)
+        if instants is None:
             raise MissingFeaturesError(
-                f"'{view.spine.table}' has no rows for {window}, so there is nothing to predict.",
-                next_step=f"Materialise '{'/'.join(view.spine.table.asset_key)}' for these days.",
+                f"'{spine}' has no rows for {window}, so there is nothing to predict.",
+                next_step=f"Materialise '{'/'.join(spine.asset_key)}' again once its source has rows for these days.",
             )
+        for group in self.groups[1:]:
+            require_published(store, connection, group.table, instants)
+        rows = store.complete(connection, scheduled, view).to_arrow_table()
         own = {
             "prediction": pa.array(champion.predict(rows), pa.float64()),
             "model_version": _constant(champion.version.version, rows.num_rows),
@@ -117,25 +120,10 @@ def _follow_features(decision: dg.AssetKey) -> dg.AutomationCondition:  # type: 
     ).with_label("follow the features of the day")
 
 
-def _require_features(
-    store: FeatureStore, connection: DuckDBPyConnection, groups: tuple[FeatureGroup, ...], at: str, window: Window
-) -> None:
-    spine = groups[0].table
-    for group in groups:
-        needed = window
-        if group is not groups[0] and store.exists(connection, spine):
-            first, last = store.read(connection, spine, window).aggregate(f"min({quoted(at)}), max({quoted(at)})").fetchone() or (
-                None,
-                None,
-            )
-            needed = Window(min(first, window.start), min(last, window.end)) if first and last > first else window
-        missing = store.unpublished_days(connection, group.table, needed)
-        if missing:
-            shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-            raise MissingFeaturesError(
-                f"'{group.table}' is not published for {shown}, so {window} cannot be predicted.",
-                next_step=f"Materialise '{'/'.join(group.table.asset_key)}' for these days first.",
-            )
+def _instants(rows: DuckDBPyRelation, at: str) -> Window | None:
+    """From the earliest to the latest instant at which a row is completed; None where there are no rows."""
+    first, last = rows.aggregate(f"min({quoted(at)}), max({quoted(at)})").fetchone() or (None, None)
+    return None if first is None or last is None else Window(first, last + timedelta(microseconds=1))
 
 
 def _constant(value: int, rows: int) -> pa.Array:

@@ -11,8 +11,11 @@ from typing import Protocol, runtime_checkable
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from fti_assets.errors import DefinitionError
+from fti_assets.pipelines.datasets import DatasetPipeline
+from fti_assets.pipelines.partitions import calendar_of
 from fti_assets.pipelines.resources import LakeResource, LandingResource, RegistryResource
-from fti_assets.pipelines.schedules import Schedule, daily_schedule, landing_sensor, plain_schedule
+from fti_assets.pipelines.schedules import Schedule, daily_schedule, landing_sensor, whole_schedule
 from fti_assets.pipelines.specs import GPU_TAGS
 from fti_assets.pipelines.tables import TablePipeline
 from fti_assets.vocabulary import CsvSource, Daily
@@ -37,33 +40,23 @@ def code_location(*modules: str, name: str, schedule: Schedule | None = None) ->
     Args:
         modules: names of the modules, `__name__` for the calling one.
         name: name of the job, unique in the workspace; `flights_features`.
-        schedule: when the job runs. A job with partitions runs for the last complete day.
+        schedule: when the job runs. A job with partitions runs for the last complete day; one that cuts a training dataset
+            cuts what was known before the day of the tick.
+
+    Raises:
+        DefinitionError: there is no pipeline, or there are several calendars.
     """
-    pipelines = [
-        pipeline for module in modules for pipeline in pipelines_of(sys.modules.get(module) or importlib.import_module(module))
-    ]
+    pipelines = _pipelines(modules)
     assets = [asset for pipeline in pipelines for asset in pipeline.assets()]
-    own = {key for asset in assets for key in asset.keys}
+    specs = [spec for asset in assets for spec in asset.specs]
+    own = {spec.key for spec in specs}
     external = {spec.key: spec for pipeline in pipelines for spec in pipeline.upstream if spec.key not in own}
-    jobs = _jobs(name, assets)
-    calendar = _calendar(assets)
-    schedules, sensors = [], []
-    if schedule is not None:
-        main = jobs[0]
-        tags = GPU_TAGS if _needs_gpu(assets) else {}
-        schedules.append(daily_schedule(main, calendar, schedule) if calendar else plain_schedule(main, schedule, tags))
-    if calendar and any(
-        isinstance(source, CsvSource) and source.cadence for pipeline in pipelines for source in _sources(pipeline)
-    ):
-        whole = [key for asset in assets for key in asset.keys if asset.specs_by_key[key].partitions_def is None]
-        sensors.append(landing_sensor(jobs[0], calendar, jobs[1] if whole else None, whole))
-    if any(spec.automation_condition for asset in assets for spec in asset.specs):
-        sensors.append(dg.AutomationConditionSensorDefinition(f"{name}_automation", target=dg.AssetSelection.keys(*own)))
+    calendar, jobs = _calendar(name, specs), _jobs(name, specs)
     return dg.Definitions(
         assets=[*assets, *external.values()],
         jobs=jobs,
-        schedules=schedules,
-        sensors=sensors,
+        schedules=[] if schedule is None else [_schedule(jobs[0], schedule, calendar, pipelines)],
+        sensors=[*_landing_sensors(jobs, calendar, pipelines, specs), *_automation_sensors(name, specs)],
         resources={"lake": LakeResource(), "landing": LandingResource(), "registry": RegistryResource()},
         executor=dg.in_process_executor,
     )
@@ -74,34 +67,71 @@ def pipelines_of(module: ModuleType) -> list[Pipeline]:
     return [value for value in vars(module).values() if isinstance(value, Pipeline) and not isinstance(value, type)]
 
 
-def _jobs(name: str, assets: Sequence[dg.AssetsDefinition]) -> list[UnresolvedAssetJobDefinition]:
-    partitioned = [key for asset in assets for key in asset.keys if asset.specs_by_key[key].partitions_def is not None]
-    whole = [key for asset in assets for key in asset.keys if asset.specs_by_key[key].partitions_def is None]
-    jobs = [_job(name, keys) for keys in (partitioned, whole) if keys][:1]
-    if partitioned and whole:
-        jobs.append(_job(f"{name}_whole", whole))
-    return jobs
+def _pipelines(modules: Sequence[str]) -> list[Pipeline]:
+    """The pipelines of some modules, each once, also where one module imports it from another."""
+    loaded = [sys.modules.get(module) or importlib.import_module(module) for module in modules]
+    found = {id(pipeline): pipeline for module in loaded for pipeline in pipelines_of(module)}
+    if not found:
+        raise DefinitionError(
+            f"There is no pipeline in {', '.join(modules)}.",
+            next_step="Define some there, above the call of code_location: a function under @feature_pipeline, for example.",
+        )
+    return list(found.values())
 
 
-def _job(name: str, keys: Iterable[dg.AssetKey]) -> UnresolvedAssetJobDefinition:
-    return dg.define_asset_job(name, selection=dg.AssetSelection.keys(*keys))
+def _calendar(name: str, specs: Sequence[dg.AssetSpec]) -> Daily | None:
+    calendars = {spec.partitions_def: spec.key for spec in specs if spec.partitions_def is not None}
+    if len(calendars) > 1:
+        raise DefinitionError(
+            f"The assets of location '{name}' have {len(calendars)} calendars,"
+            f" such as those of {' and '.join(key.to_user_string() for key in list(calendars.values())[:2])}.",
+            next_step="Give them one calendar, or put them into code locations of their own.",
+        )
+    return next((calendar_of(definition) for definition in calendars), None)
 
 
-def _calendar(assets: Sequence[dg.AssetsDefinition]) -> Daily | None:
-    for asset in assets:
-        for spec in asset.specs:
-            definition = spec.partitions_def
-            if isinstance(definition, dg.DailyPartitionsDefinition):
-                end = definition.end
-                return Daily(
-                    start=f"{definition.start:%Y-%m-%d}", end=f"{end:%Y-%m-%d}" if end else None, timezone=definition.timezone
-                )
-    return None
+def _jobs(name: str, specs: Sequence[dg.AssetSpec]) -> list[UnresolvedAssetJobDefinition]:
+    partitioned = [spec for spec in specs if spec.partitions_def is not None]
+    whole = [spec for spec in specs if spec.partitions_def is None]
+    if not (partitioned and whole):
+        return [_job(name, specs)]
+    return [_job(name, partitioned), _job(f"{name}_whole", whole)]
 
 
-def _sources(pipeline: Pipeline) -> Iterable[object]:
-    return pipeline.sources.values() if isinstance(pipeline, TablePipeline) else ()
+def _job(name: str, specs: Iterable[dg.AssetSpec]) -> UnresolvedAssetJobDefinition:
+    specs = list(specs)
+    return dg.define_asset_job(name, selection=dg.AssetSelection.assets(*(spec.key for spec in specs)), tags=_queue_tags(specs))
 
 
-def _needs_gpu(assets: Sequence[dg.AssetsDefinition]) -> bool:
-    return any(GPU_TAGS.items() <= spec.tags.items() for asset in assets for spec in asset.specs)
+def _schedule(
+    job: UnresolvedAssetJobDefinition, schedule: Schedule, calendar: Daily | None, pipelines: Sequence[Pipeline]
+) -> dg.ScheduleDefinition:
+    if calendar:
+        return daily_schedule(job, calendar, schedule)
+    return whole_schedule(job, schedule, [pipeline for pipeline in pipelines if isinstance(pipeline, DatasetPipeline)])
+
+
+def _landing_sensors(
+    jobs: Sequence[UnresolvedAssetJobDefinition],
+    calendar: Daily | None,
+    pipelines: Sequence[Pipeline],
+    specs: Sequence[dg.AssetSpec],
+) -> list[dg.SensorDefinition]:
+    sources = [source for pipeline in pipelines if isinstance(pipeline, TablePipeline) for source in pipeline.sources.values()]
+    if calendar is None or not any(isinstance(source, CsvSource) and source.cadence for source in sources):
+        return []
+    whole = [spec.key for spec in specs if spec.partitions_def is None]
+    return [landing_sensor(jobs[0], calendar, jobs[1] if whole else None, whole)]
+
+
+def _automation_sensors(name: str, specs: Sequence[dg.AssetSpec]) -> list[dg.SensorDefinition]:
+    automated = [spec for spec in specs if spec.automation_condition]
+    if not automated:
+        return []
+    target = dg.AssetSelection.assets(*(spec.key for spec in specs))
+    return [dg.AutomationConditionSensorDefinition(f"{name}_automation", target=target, run_tags=_queue_tags(automated))]
+
+
+def _queue_tags(specs: Iterable[dg.AssetSpec]) -> dict[str, str]:
+    """The tags of a run of these assets, by which the run queue limits how many run at once."""
+    return GPU_TAGS if any(GPU_TAGS.items() <= spec.tags.items() for spec in specs) else {}

@@ -4,15 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import dagster as dg
-from dagster._core.definitions.metadata import RawMetadataValue
 import numpy as np
 import pyarrow as pa
+from dagster._core.definitions.metadata import RawMetadataValue
 
-from fti_assets.errors import FtiError
 from fti_assets.feature_store import FeatureStore, MissingFeaturesError
 from fti_assets.model_registry import ModelRegistry
 from fti_assets.monitoring import daily_performance, predictions_with_outcomes
 from fti_assets.pipelines.audit import Outcome, publish_audited
+from fti_assets.pipelines.failures import told_plainly
+from fti_assets.pipelines.inputs import require_published
 from fti_assets.pipelines.partitions import dependency, window_of
 from fti_assets.pipelines.resources import LakeResource, RegistryResource
 from fti_assets.pipelines.specs import LAKE_WRITER, asset_key, check_specs, table_spec, validation_spec
@@ -47,10 +48,8 @@ class MonitoringPipeline:
             backfill_policy=dg.BackfillPolicy.single_run(),
         )
         def observe(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Iterator[Outcome]:
-            try:
+            with told_plainly():
                 yield from self._observe(context, lake.store, registry.registry)
-            except FtiError as error:
-                raise dg.Failure(description=str(error), allow_retries=False) from error
 
         return [observe]
 
@@ -59,15 +58,16 @@ class MonitoringPipeline:
         assert window is not None  # predictions have a cadence
         key, name = asset_key(self.monitor.table.asset_key), self.monitor.predictions.model.name
         with store.connect() as connection:
+            require_published(store, connection, self.monitor.predictions.table, window)
             rows = predictions_with_outcomes(store, connection, self.monitor, window)
             if rows.num_rows == 0:
                 raise MissingFeaturesError(
-                    f"There are no predictions of '{self.monitor.predictions.table}' for {window}.",
-                    next_step=f"Materialise '{'/'.join(self.monitor.predictions.table.asset_key)}' for these days first.",
+                    f"'{self.monitor.predictions.table}' has no rows for {window}, so there is nothing to measure.",
+                    next_step=f"Materialise '{'/'.join(self.monitor.predictions.table.asset_key)}' for days that have some.",
                 )
             versions = {version.version: version.metrics.get("auc_test", float("nan")) for version in registry.versions(name)}
             made = daily_performance(self.monitor, rows, versions)
-            for outcome in publish_audited(context, store, connection, self.monitor, made, window):
+            for outcome in publish_audited(context, store, connection, self.monitor, made, window, may_be_empty=True):
                 if isinstance(outcome, dg.MaterializeResult) and outcome.asset_key == key:
                     outcome = dg.MaterializeResult(asset_key=key, metadata={**(outcome.metadata or {}), **_metadata(rows, made)})
                 yield outcome

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def data_root() -> Path:
-    """Folder of the embedded stores: `$FTI_DATA_DIR`, or `data` in the working directory."""
+    """Folder of the embedded stores: `$FTI_DATA_DIR`, or `data` in the working directory. Asked for at each use, not at import."""
     return Path(os.environ.get("FTI_DATA_DIR", "data"))
 
 
@@ -29,7 +29,9 @@ class LakeResource(DuckDBResource):
     """The feature store over a private DuckDB instance for each connection, closed also when the work in it fails."""
 
     database: str = Field(default=":memory:", description="DuckDB database that the lake is attached to.")
-    root: str = Field(default_factory=lambda: str(data_root()), description="Folder that holds the lake and the training datasets.")
+    root: str | None = Field(
+        default=None, description="Folder of the lake and the training datasets; `$FTI_DATA_DIR` unless given."
+    )
     memory_limit: str = Field(default="2GB", description="Memory of one connection; what exceeds it goes to disk.")
 
     @contextmanager
@@ -42,31 +44,30 @@ class LakeResource(DuckDBResource):
 
     @property
     def store(self) -> FeatureStore:
-        return FeatureStore(self.root, self.get_connection, memory_limit=self.memory_limit)
+        return FeatureStore(self.root or data_root(), self.get_connection, memory_limit=self.memory_limit)
 
 
 class LandingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The folder into which partners deliver files."""
 
-    root: str = Field(default_factory=lambda: str(data_root() / "landing"))
+    root: str | None = Field(default=None, description="`landing` in `$FTI_DATA_DIR` unless given.")
 
     @property
     def zone(self) -> LandingZone:
-        return LandingZone(Path(self.root))
+        return LandingZone(Path(self.root) if self.root else data_root() / "landing")
 
 
 class RegistryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The model registry on MLflow; SQLite and a local folder unless a tracking server is named."""
 
-    tracking_uri: str = Field(
-        default_factory=lambda: os.environ.get(
-            "MLFLOW_TRACKING_URI", f"sqlite:///{data_root().resolve() / 'mlflow' / 'mlflow.db'}"
-        ),
-        description="Where MLflow keeps runs and versions.",
+    tracking_uri: str | None = Field(
+        default=None,
+        description="Where MLflow keeps runs and versions; `$MLFLOW_TRACKING_URI`, or SQLite in `$FTI_DATA_DIR`, unless given.",
     )
 
     @property
     def registry(self) -> ModelRegistry:
         from fti_assets.model_registry import ModelRegistry
 
-        return ModelRegistry(self.tracking_uri)
+        sqlite = f"sqlite:///{data_root().resolve() / 'mlflow' / 'mlflow.db'}"
+        return ModelRegistry(self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", sqlite))

@@ -1,7 +1,7 @@
 """Runs jobs of a workspace in this process, recorded in the Dagster instance as if the UI had launched them."""
 
 import importlib
-import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,9 +15,9 @@ from dagster._core.remote_origin import CodeLocationOrigin, RemoteJobOrigin, Rem
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
 from fti_assets.errors import FtiError, not_found
+from fti_assets.pipelines.dead_runs import alive, bury_dead_runs
 from fti_assets.pipelines.schedules import range_tags
 
-EVENT_BATCH_SIZE = "5000"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -83,7 +83,7 @@ class WorkspaceJob:
             RunFailedError: a step failed; it names the steps with their reasons.
         """
         started = time.monotonic()
-        os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", EVENT_BATCH_SIZE)
+        bury_dead_runs(instance)
         job = importlib.import_module(self.module).defs.resolve_job_def(self.name)
         run_config = {**_QUIET, **(config or {})}
         run = instance.create_run_for_job(
@@ -93,15 +93,16 @@ class WorkspaceJob:
             remote_job_origin=RemoteJobOrigin(RemoteRepositoryOrigin(self.location, "__repository__"), self.name),
         )
         steps, failures = [], {}
-        for event in execute_run_iterator(InMemoryJob(job), run, instance):
-            if event.is_step_start and on_step:
-                on_step(_step(event), False)
-            if event.is_step_success:
-                steps.append(Step(_step(event), event.step_success_data.duration_ms / 1000))
-                if on_step:
-                    on_step(_step(event), True)
-            if event.is_step_failure:
-                failures[_step(event)] = _reason(event)
+        with alive(run.run_id):
+            for event in execute_run_iterator(InMemoryJob(job), run, instance):
+                if event.is_step_start and on_step:
+                    on_step(_step(event), False)
+                if event.is_step_success:
+                    steps.append(Step(_step(event), event.step_success_data.duration_ms / 1000))
+                    if on_step:
+                        on_step(_step(event), True)
+                if event.is_step_failure:
+                    failures[_step(event)] = _reason(event)
         finished = instance.get_run_by_id(run.run_id)
         if finished is None or not finished.is_success:
             raise RunFailedError(self.name, run.run_id, failures)
@@ -119,6 +120,9 @@ def workspace_jobs(workspace: Path) -> dict[str, WorkspaceJob]:
     jobs = {}
     for origin in location_origins_from_yaml_paths([str(workspace)]):
         module = getattr(getattr(origin, "loadable_target_origin", None), "module_name", None)
+        folder = getattr(getattr(origin, "loadable_target_origin", None), "working_directory", None)
+        if folder and folder not in sys.path:
+            sys.path.insert(0, folder)
         if module is None:
             raise FtiError(f"Code location '{origin.location_name}' is not a Python module.", next_step="List it as python_module.")
         for job in importlib.import_module(module).defs.jobs or ():

@@ -1,16 +1,17 @@
 """Schedules and sensors: when a pipeline runs, and for which days."""
 
-import hashlib
+from __future__ import annotations
+
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
+from fti_assets.pipelines.datasets import DatasetPipeline
 from fti_assets.pipelines.resources import LandingResource
 from fti_assets.vocabulary import Daily
 
@@ -44,12 +45,16 @@ def daily_schedule(job: UnresolvedAssetJobDefinition, calendar: Daily, schedule:
     return tick
 
 
-def plain_schedule(job: UnresolvedAssetJobDefinition, schedule: Schedule, tags: dict[str, str]) -> dg.ScheduleDefinition:
-    """Runs a job without partitions, with the tags that its queue needs."""
+def whole_schedule(
+    job: UnresolvedAssetJobDefinition, schedule: Schedule, datasets: Sequence[DatasetPipeline] = ()
+) -> dg.ScheduleDefinition:
+    """Runs a job without partitions. Training datasets are cut at the day of the tick, however late the run begins."""
 
     @dg.schedule(name=f"{job.name}_schedule", job=job, cron_schedule=schedule.cron, execution_timezone=schedule.timezone)
     def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        return dg.RunRequest(run_key=_local(context.scheduled_execution_time, schedule.timezone), tags=tags)
+        at = context.scheduled_execution_time
+        ops = {name: config for pipeline in datasets for name, config in pipeline.op_config(at).items()}
+        return dg.RunRequest(run_key=at.astimezone(ZoneInfo(schedule.timezone)).isoformat(), run_config={"ops": ops} if ops else {})
 
     return tick
 
@@ -62,41 +67,71 @@ def landing_sensor(
 ) -> dg.SensorDefinition:
     """Requests the partitions of newly complete, and of redelivered, days: one run for each stretch of days in a row.
 
-    The cursor remembers the digest of each day's delivery note, and that of the reference tables. Days wait until the
-    reference tables that they are linked with have been materialised.
+    Days wait for the reference tables that they are linked with: until these have been materialised, and while they are
+    being made anew.
     """
     jobs = [job, *([reference_job] if reference_job else [])]
 
     @dg.sensor(name=f"{job.name}_landing", jobs=jobs, minimum_interval_seconds=30)
     def landed(context: dg.SensorEvaluationContext, landing: LandingResource) -> dg.SensorResult | dg.SkipReason:
-        seen: dict[str, str] = json.loads(context.cursor or "{}")
+        seen = Seen.read(context.cursor)
         reference = landing.zone.reference_digest()
-        if reference_job and reference and seen.get(_REFERENCE) != reference:
-            request = dg.RunRequest(job_name=reference_job.name, run_key=f"reference-{reference[:12]}")
-            return dg.SensorResult(run_requests=[request], cursor=json.dumps({**seen, _REFERENCE: reference}))
-        waiting = [key for key in reference_keys if context.instance.get_latest_materialization_event(key) is None]
+        if reference_job and reference and reference != seen.reference:
+            seen = replace(seen, reference=reference, requests=seen.requests + 1)
+            request = dg.RunRequest(job_name=reference_job.name, run_key=f"reference-{seen.requests}-{reference[:12]}")
+            return dg.SensorResult(run_requests=[request], cursor=seen.text)
+        waiting = _waiting(context.instance, reference_job.name, reference_keys) if reference_job else None
         if waiting:
-            return dg.SkipReason(f"Waits for the reference tables: {', '.join(key.to_user_string() for key in waiting)}.")
+            return dg.SkipReason(waiting)
         complete = {day: digest for day, digest in landing.zone.days().items() if calendar.holds(day)}
-        new = [day for day, digest in complete.items() if seen.get(day) != digest]
+        new = [day for day, digest in complete.items() if seen.days.get(day) != digest]
         if not new:
             return dg.SkipReason(f"No day was newly completed; {len(complete)} are complete.")
+        seen = replace(seen, days={**seen.days, **complete}, requests=seen.requests + 1)
         requests = [
-            dg.RunRequest(job_name=job.name, run_key=_digest(complete, first, last), tags=range_tags(first, last))
+            dg.RunRequest(job_name=job.name, run_key=f"{first}-{last}-{seen.requests}", tags=range_tags(first, last))
             for first, last in stretches(calendar, new)
         ]
-        return dg.SensorResult(run_requests=requests, cursor=json.dumps({**seen, **complete}))
+        return dg.SensorResult(run_requests=requests, cursor=seen.text)
 
     return landed
 
 
-_REFERENCE = "reference"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a landing sensor has requested; its cursor.
+
+    Attributes:
+        reference: digest of the delivery note of the reference tables.
+        days: digest of the delivery note of each day.
+        requests: number of evaluations that requested runs. It is part of the run keys, so that a day that is delivered as it
+            once was, after a correction, is requested again, while an evaluation that is repeated after a crash is not.
+    """
+
+    reference: str | None = None
+    days: Mapping[str, str] = field(default_factory=dict)
+    requests: int = 0
+
+    @classmethod
+    def read(cls, cursor: str | None) -> Seen:
+        return cls(**json.loads(cursor)) if cursor else cls()
+
+    @property
+    def text(self) -> str:
+        return json.dumps(asdict(self))
 
 
-def _digest(complete: dict[str, str], first: str, last: str) -> str:
-    """Names a stretch of days together with what was delivered for them: redelivery gives another run key."""
-    content = "".join(digest for day, digest in sorted(complete.items()) if first <= day <= last)
-    return f"{first}-{last}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+def _waiting(instance: dg.DagsterInstance, job: str, keys: Sequence[dg.AssetKey]) -> str | None:
+    """Why days have to wait for the reference tables, and what to do about it; None when they need not."""
+    runs = instance.get_runs(filters=dg.RunsFilter(job_name=job), limit=1)
+    if runs and not runs[0].is_finished:
+        return f"Waits for run {runs[0].run_id} of '{job}', which makes the reference tables."
+    lacking = ", ".join(key.to_user_string() for key in keys if instance.get_latest_materialization_event(key) is None)
+    if not lacking:
+        return None
+    if runs and not runs[0].is_success:
+        return f"Waits for the reference tables {lacking}: run {runs[0].run_id} of '{job}' failed. Mend its cause and run it again."
+    return f"Waits for the reference tables {lacking}: have them delivered, or run '{job}'."
 
 
 def stretches(calendar: Daily, days: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -111,7 +146,3 @@ def stretches(calendar: Daily, days: Iterable[str]) -> Iterator[tuple[str, str]]
         first = last = day
     if first is not None and last is not None:
         yield first, last
-
-
-def _local(instant: datetime, timezone: str) -> str:
-    return instant.astimezone(ZoneInfo(timezone)).isoformat()

@@ -9,7 +9,7 @@ import dagster as dg
 
 from fti_assets.feature_store import Stored
 from fti_assets.pipelines.partitions import optional_partitions
-from fti_assets.vocabulary import CsvFile, CsvSource, Expectation, FeatureGroup, StagedTable, Table, TrainingDataset
+from fti_assets.vocabulary import CsvFile, CsvSource, Expectation, FeatureGroup, Model, StagedTable, Table, TrainingDataset
 
 _SEVERITY = {"critical": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
 LAKE_WRITER = "lake_writer"
@@ -48,7 +48,9 @@ def validation_spec(target: Stored, *, deps: Iterable[dg.AssetDep]) -> dg.AssetS
     return dg.AssetSpec(
         key=validation_key(target.table),
         deps=list(deps),
-        description=f"Results of the contract of `{target.table}`, kept in `validation.results`, also where they stopped a publication.",
+        description=(
+            f"Results of the contract of `{target.table}`, kept in `validation.results`, also where they stopped a publication."
+        ),
         group_name="validation",
         owners=[target.contract.owner],
         kinds={"greatexpectations", "duckdb"},
@@ -113,6 +115,18 @@ def dataset_spec(dataset: TrainingDataset, *, deps: Iterable[dg.AssetDep] = (), 
         kinds={"duckdb", "parquet"},
         tags={"fti/view": dataset.view.versioned_name},
         **options,
+    )
+
+
+def model_spec(model: Model, **options: Any) -> dg.AssetSpec:
+    """The asset of a model, as its own location and every other one shows it."""
+    return dg.AssetSpec(
+        asset_key(model.asset_key),
+        description=model.description or f"A model of view `{model.view.versioned_name}`.",
+        group_name="models",
+        owners=[model.owner],
+        tags=GPU_TAGS if model.needs_gpu else {},
+        **{"kinds": {"mlflow"}, **options},
     )
 
 

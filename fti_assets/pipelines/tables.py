@@ -5,20 +5,23 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import dagster as dg
 import duckdb
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
-from fti_assets.collection import read_csv
-from fti_assets.errors import DefinitionError, FtiError
-from fti_assets.feature_store import FeatureStore, MissingFeaturesError, instant_literal
+from fti_assets.collection import LandingZone, read_csv
+from fti_assets.errors import DefinitionError
+from fti_assets.feature_store import FeatureStore, instant_literal
 from fti_assets.pipelines.audit import Outcome, publish_audited
+from fti_assets.pipelines.failures import told_plainly
+from fti_assets.pipelines.inputs import read_input
 from fti_assets.pipelines.partitions import dependency, window_of
 from fti_assets.pipelines.resources import LakeResource, LandingResource
 from fti_assets.pipelines.specs import LAKE_WRITER, asset_key, check_specs, source_spec, table_spec, validation_spec
-from fti_assets.vocabulary import CsvFile, CsvSource, FeatureGroup, Reach, StagedTable, Table, Window
+from fti_assets.vocabulary import CsvFile, CsvSource, FeatureGroup, Reach, StagedTable, Window
 
 Relation = DuckDBPyRelation
 Sql = Callable[[str], DuckDBPyRelation]
@@ -47,7 +50,8 @@ class TablePipeline:
         unknown = [name for name in inspect.signature(self.function).parameters if name not in known]
         if unknown:
             raise DefinitionError(
-                f"Pipeline '{self.name}' asks for {', '.join(map(repr, unknown))}, which it does not read. It may take: {', '.join(sorted(known))}."
+                f"Pipeline '{self.name}' asks for {', '.join(map(repr, unknown))}, which it does not read.",
+                next_step=f"Add it to what the pipeline reads; as it is, it may take: {', '.join(sorted(known))}.",
             )
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
@@ -68,7 +72,15 @@ class TablePipeline:
             *(dependency(reach, cadence) for reach in self.reads.values()),
             *(dg.AssetDep(asset_key(source.asset_key)) for source in self.sources.values()),
         ]
-        specs = [table_spec(self.target, deps=deps, code_version=self.code_version, skippable=True)]
+        specs = [
+            table_spec(
+                self.target,
+                deps=deps,
+                code_version=self.code_version,
+                skippable=True,
+                automation_condition=dg.AutomationCondition.eager() if self._follows_its_sources else None,
+            )
+        ]
         if self.target.contract.expectations:
             specs.append(validation_spec(self.target, deps=deps))
 
@@ -80,54 +92,62 @@ class TablePipeline:
             backfill_policy=dg.BackfillPolicy.single_run() if cadence else None,
         )
         def make(context: dg.AssetExecutionContext, lake: LakeResource, landing: LandingResource) -> Iterator[Outcome]:
-            try:
+            with told_plainly():
                 yield from self._run(context, lake, landing)
-            except FtiError as error:
-                raise dg.Failure(description=str(error), allow_retries=False) from error
 
         return [make]
 
     @property
+    def _follows_its_sources(self) -> bool:
+        """Whether no schedule of days is about it: a table without time, made from tables without time."""
+        tables = [self.target.table, *(reach.source.table for reach in self.reads.values())]
+        return bool(self.reads) and not self.sources and all(table.cadence is None for table in tables)
+
+    @property
     def code_version(self) -> str:
-        """Changes with the function, its module-level SQL included, and with the schema of the table."""
-        module = inspect.getmodule(self.function)
-        constants = [] if module is None else [v for n, v in sorted(vars(module).items()) if n.isupper() and isinstance(v, str)]
-        text = "\n".join([inspect.getsource(self.function), repr(self.target.table.columns), *constants])
+        """Changes with the function, with the SQL that it names, and with the schema of the table."""
+        text = "\n".join([inspect.getsource(self.function), repr(self.target.table.columns), *_named_texts(self.function)])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def _run(self, context: dg.AssetExecutionContext, lake: LakeResource, landing: LandingResource) -> Iterator[Outcome]:
         window, store = window_of(context), lake.store
         with store.connect() as connection:
-            for name, reach in self.reads.items():
-                _input(store, connection, reach, window).create_view(name, replace=True)
-            for name, source in self.sources.items():
-                _landed(connection, source, landing, window).create_view(name, replace=True)
-            rows = self._call(connection, window)
+            rows = self.rows(store, connection, window, landing.zone)
             yield from publish_audited(context, store, connection, self.target, rows, window, may_be_empty=self.may_be_empty)
 
-    def _call(self, connection: DuckDBPyConnection, window: Window | None) -> Any:
+    def rows(self, store: FeatureStore, connection: DuckDBPyConnection, window: Window | None, zone: LandingZone) -> Any:
+        """What the function gives for `window`; nothing is checked or published.
+
+        Raises:
+            MissingFeaturesError: a table that it reads was not published.
+            LandingError: a file that it reads is missing or not as it was delivered.
+        """
         available: dict[str, Any] = {"sql": _sql(connection, window), "window": window}
-        available |= {name: connection.view(name) for name in (*self.reads, *self.sources)}
+        for name, reach in self.reads.items():
+            available[name] = _named(connection, name, read_input(store, connection, reach, window))
+        for name, source in self.sources.items():
+            available[name] = _named(connection, name, _landed(connection, source, zone, window))
         return self.function(**{name: available[name] for name in inspect.signature(self.function).parameters})
 
 
-def _input(store: FeatureStore, connection: DuckDBPyConnection, reach: Reach, window: Window | None) -> DuckDBPyRelation:
-    table: Table = reach.source.table
-    if not store.exists(connection, table):
-        raise MissingFeaturesError(f"'{table}' was never published.", next_step=f"Materialise '{'/'.join(table.asset_key)}' first.")
-    if window is None or table.cadence is None:
-        return store.read(connection, table)
-    first, *_, last = [*table.cadence.keys(window)] * 2
-    days = table.cadence.shifted(first, -reach.days), table.cadence.shifted(last, reach.ahead)
-    return store.read(connection, table, table.cadence.window(*days))
+def _named(connection: DuckDBPyConnection, name: str, rows: DuckDBPyRelation) -> DuckDBPyRelation:
+    rows.create_view(name, replace=True)
+    return connection.view(name)
+
+
+def _named_texts(function: Callable[..., Any]) -> list[str]:
+    """The module-level texts that a function names: `DELAYS_SQL` of its own module, `staging.FLIGHTS` of another one."""
+    names, scope = function.__code__.co_names, function.__globals__
+    modules = [vars(scope[name]) for name in names if isinstance(scope.get(name), ModuleType)]
+    found = [place.get(name) for place in (scope, *modules) for name in names]
+    return [value for value in found if isinstance(value, str)]
 
 
 def _landed(
-    connection: DuckDBPyConnection, source: CsvSource | CsvFile, landing: LandingResource, window: Window | None
+    connection: DuckDBPyConnection, source: CsvSource | CsvFile, zone: LandingZone, window: Window | None
 ) -> DuckDBPyRelation:
     if isinstance(source, CsvFile):
         return read_csv(connection, [Path(source.path)], source.columns)
-    zone = landing.zone
     if source.cadence is None or window is None:
         rows = zone.check_reference(source.name)
         return read_csv(connection, [zone.reference_file(source.name)], source.columns, expected_rows=rows)

@@ -1,38 +1,34 @@
-"""Training and model validation as assets: a challenger is trained, then judged against the champion."""
+"""Training as an asset: a challenger is trained, evaluated on every split, logged and registered."""
 
 import inspect
 import os
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.metadata import RawMetadataValue
 import numpy as np
-import pyarrow as pa
+from dagster._core.definitions.metadata import RawMetadataValue
 from pydantic import Field
 
-from fti_assets.errors import DefinitionError, FtiError, NotFoundError
+from fti_assets.errors import DefinitionError
 from fti_assets.feature_store import Manifest
 from fti_assets.model_registry import DatasetReference, ModelVersion, TrainingRecord
-from fti_assets.pipelines.audit import Outcome
+from fti_assets.pipelines.failures import told_plainly
 from fti_assets.pipelines.resources import LakeResource, RegistryResource
-from fti_assets.pipelines.specs import GPU, GPU_TAGS, asset_key, dataset_spec
+from fti_assets.pipelines.specs import GPU, GPU_TAGS, asset_key, dataset_spec, model_spec
 from fti_assets.training import (
     BaseRateTable,
     Evaluation,
     FittedModel,
     TrainingData,
-    Verdict,
     binary_metrics,
     evaluate,
     figures,
-    judge,
-    slices_table,
 )
 from fti_assets.version import code_version
-from fti_assets.vocabulary import SPLITS, Model
+from fti_assets.vocabulary import SPLITS, Model, SplitName
 
 Progress = Callable[[str], None]
 REPORTED = ("auc", "average_precision", "log_loss", "brier", "calibration_error", "base_rate", "mean_prediction")
@@ -59,6 +55,14 @@ class TrainingPipeline:
     baseline: tuple[str, ...]
     kinds: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        unknown = [name for name in inspect.signature(self.function).parameters if name not in ("data", "progress")]
+        if unknown:
+            raise DefinitionError(
+                f"The training pipeline of model '{self.model.name}' asks for {', '.join(map(repr, unknown))}.",
+                next_step="It may take `data` and `progress`.",
+            )
+
     def __call__(self, *arguments: Any, **named: Any) -> FittedModel:
         return self.function(*arguments, **named)
 
@@ -69,24 +73,19 @@ class TrainingPipeline:
     def assets(self) -> list[dg.AssetsDefinition]:
         gpu = self.model.needs_gpu
 
-        @dg.asset(
-            key=asset_key(self.model.asset_key),
-            deps=[asset_key(self.model.dataset.asset_key)],
-            description=self.model.description or None,
-            group_name="models",
-            owners=[self.model.owner],
-            kinds={*self.kinds, "mlflow"},
-            tags=GPU_TAGS if gpu else {},
+        @dg.multi_asset(
+            name="__".join(self.model.asset_key),
+            specs=[
+                model_spec(self.model, kinds={*self.kinds, "mlflow"}, deps=[asset_key(self.model.dataset.asset_key)]),
+            ],
             op_tags=GPU_TAGS if gpu else {},
             pool=GPU if gpu else None,
         )
         def train(
             context: dg.AssetExecutionContext, config: TrainingConfig, lake: LakeResource, registry: RegistryResource
         ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-            try:
+            with told_plainly():
                 return self._train(context, config, lake, registry)
-            except FtiError as error:
-                raise dg.Failure(description=str(error), allow_retries=False) from error
 
         return [train]
 
@@ -96,108 +95,24 @@ class TrainingPipeline:
         folder, manifest = lake.store.dataset(self.model.dataset.name, config.dataset_id)
         data = TrainingData(folder, self.model.view)
         wanted = inspect.signature(self.function).parameters
-        fitted = self.function(
-            **{name: value for name, value in {"data": data, "progress": context.log.info}.items() if name in wanted}
-        )
+        offered: dict[str, Any] = {"data": data, "progress": context.log.info}
+        fitted = self.function(**{name: offered[name] for name in wanted})
         evaluations = {
             split: evaluate(fitted.model, data, self.model.slices if split == "test" else (), split=split) for split in SPLITS
         }
         baseline = self._baseline(data)
         pictures = _pictures(fitted, evaluations["test"], baseline)
         record = _record(self.model, data, manifest, fitted, evaluations, baseline, pictures, context.run.run_id)
-        version = registry.registry.log_training(self.model, record)
-        return dg.MaterializeResult(metadata=_metadata(registry, version, manifest, evaluations["test"], pictures))
+        models = registry.registry
+        version = models.log_training(self.model, record)
+        return dg.MaterializeResult(metadata=_metadata(models.run_url(version), version, manifest, evaluations["test"], pictures))
 
     def _baseline(self, data: TrainingData) -> np.ndarray[Any, np.dtype[np.float64]] | None:
         """Scores of the test split by a table of base rates."""
         if not self.baseline:
             return None
-        columns = list(self.baseline)
-        table = BaseRateTable(columns).fit(data.split("train", columns), data.labels("train"))
-        return table.predict(data.split("test", columns))
-
-
-@dataclass(frozen=True, slots=True)
-class ModelValidationPipeline:
-    """Judges the challenger on the test split of the dataset that it was trained from, and promotes it if it passes its gates."""
-
-    model: Model
-
-    @property
-    def upstream(self) -> list[dg.AssetSpec]:
-        return [model_spec(self.model)]
-
-    def assets(self) -> list[dg.AssetsDefinition]:
-        key = asset_key(self.model.validation_key)
-        spec = dg.AssetSpec(
-            key,
-            deps=[asset_key(self.model.asset_key)],
-            description="The challenger against the champion on the same held-out rows; promoted when every gate is passed.",
-            group_name="models",
-            owners=[self.model.owner],
-            kinds={"mlflow"},
-        )
-        checks = [
-            dg.AssetCheckSpec(
-                gate.name,
-                asset=key,
-                blocking=True,
-                metadata={name: value for name, value in asdict(gate).items() if value is not None},
-            )
-            for gate in self.model.gates
-        ]
-
-        @dg.multi_asset(name="__".join(self.model.validation_key), specs=[spec], check_specs=checks)
-        def validate(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Iterator[Outcome]:
-            try:
-                yield from self._validate(context, lake, registry)
-            except FtiError as error:
-                raise dg.Failure(description=str(error), allow_retries=False) from error
-
-        return [validate]
-
-    def _validate(self, context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Iterator[Outcome]:
-        store, models, key = lake.store, registry.registry, asset_key(self.model.validation_key)
-        challenger = models.load(self.model.name, "challenger")
-        folder, manifest = store.dataset(self.model.dataset.name, challenger.version.tags["dataset_id"])
-        data = TrainingData(folder, self.model.view)
-        measured = evaluate(challenger, data, self.model.slices)
-        champion = self._champion(models)
-        before = evaluate(champion, data, self.model.slices) if champion else None
-        verdict = judge(self.model.gates, measured, before)
-        self._decide(models, challenger.version, verdict, measured)
-        context.log.info(verdict.reason)
-        for result in verdict.results:
-            metadata = {"observed": result.observed, **({"required": result.required} if result.required is not None else {})}
-            yield dg.AssetCheckResult(
-                asset_key=key, check_name=result.gate.name, passed=result.passed, description=result.sentence, metadata=metadata
-            )
-        yield dg.MaterializeResult(
-            asset_key=key,
-            metadata={
-                "promoted": verdict.promoted,
-                "reason": verdict.reason,
-                "challenger": challenger.version.version,
-                "champion_before": champion.version.version if champion else "none",
-                "dataset_id": manifest.id,
-                "metrics": dg.MetadataValue.md(_comparison(measured, before)),
-                "slices": dg.MetadataValue.md(_slices(measured)),
-                **{f"{name}": measured.metrics[name] for name in REPORTED[:3]},
-            },
-        )
-
-    def _champion(self, models: Any) -> Any:
-        try:
-            return models.load(self.model.name, "champion")
-        except NotFoundError:
-            return None
-
-    def _decide(self, models: Any, version: ModelVersion, verdict: Verdict, measured: Evaluation) -> None:
-        shown = {name: measured.metrics[name] for name in REPORTED}
-        if verdict.promoted:
-            models.promote(self.model.name, version.version, reason=verdict.reason, figures=shown)
-        else:
-            models.reject(self.model.name, version.version, verdict.reason, shown)
+        table = BaseRateTable(self.baseline).fit(data.split("train", self.baseline), data.labels("train"))
+        return table.predict(data.split("test", self.baseline))
 
 
 def training_pipeline(
@@ -222,28 +137,12 @@ def training_pipeline(
     return decorate
 
 
-def model_validation(model: Model) -> ModelValidationPipeline:
-    """The asset that judges the challenger of a model and promotes it, or says why not."""
-    return ModelValidationPipeline(model)
-
-
-def model_spec(model: Model) -> dg.AssetSpec:
-    """The asset of a model, as locations show it that do not make it."""
-    return dg.AssetSpec(
-        asset_key(model.asset_key), description=model.description, group_name="models", owners=[model.owner], kinds={"mlflow"}
-    )
-
-
-def validation_spec_of(model: Model) -> dg.AssetSpec:
-    return dg.AssetSpec(asset_key(model.validation_key), group_name="models", owners=[model.owner], kinds={"mlflow"})
-
-
 def _record(
     model: Model,
     data: TrainingData,
     manifest: Manifest,
     fitted: FittedModel,
-    evaluations: Mapping[str, Evaluation],
+    evaluations: Mapping[SplitName, Evaluation],
     baseline: np.ndarray[Any, np.dtype[np.float64]] | None,
     pictures: Mapping[str, bytes],
     run: str,
@@ -291,12 +190,12 @@ def _pictures(fitted: FittedModel, test: Evaluation, baseline: np.ndarray[Any, n
 
 
 def _metadata(
-    registry: RegistryResource, version: ModelVersion, manifest: Manifest, test: Evaluation, pictures: Mapping[str, bytes]
+    run_url: str, version: ModelVersion, manifest: Manifest, test: Evaluation, pictures: Mapping[str, bytes]
 ) -> dict[str, RawMetadataValue]:
     address = os.environ.get("FTI_MLFLOW_URL", "http://127.0.0.1:5000")
     return {
         "version": version.version,
-        "mlflow_run": dg.MetadataValue.url(f"{address}/{registry.registry.run_url(version)}"),
+        "mlflow_run": dg.MetadataValue.url(f"{address}/{run_url}"),
         "dataset_id": manifest.id,
         "snapshot": manifest.snapshot,
         **{f"{name}_test": test.metrics[name] for name in REPORTED},
@@ -308,21 +207,3 @@ def _metadata(
 def picture(content: bytes, name: str) -> dg.MarkdownMetadataValue:
     """A PNG that the UI shows inside the metadata."""
     return dg.MetadataValue.md(f"![{name}](data:image/png;base64,{b64encode(content).decode()})")
-
-
-def _comparison(challenger: Evaluation, champion: Evaluation | None) -> str:
-    lines = ["| metric | challenger | champion |", "| --- | ---: | ---: |"]
-    for name in REPORTED:
-        before = f"{champion.metrics[name]:.4f}" if champion else "none"
-        lines.append(f"| {name} | {challenger.metrics[name]:.4f} | {before} |")
-    return "\n".join(lines)
-
-
-def _slices(evaluation: Evaluation) -> str:
-    table: pa.Table = slices_table(evaluation.slices)
-    lines = ["| slice | rows | AUC | base rate | mean prediction |", "| --- | ---: | ---: | ---: | ---: |"]
-    lines += [
-        f"| {row['column']} {row['value']} | {row['rows']:,} | {row['auc']:.3f} | {row['base_rate']:.3f} | {row['mean_prediction']:.3f} |"
-        for row in table.to_pylist()
-    ]
-    return "\n".join(lines)

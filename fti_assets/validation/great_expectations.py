@@ -22,12 +22,13 @@ def validate(
 ) -> list[ExpectationResult]:
     """Judges every expectation on every partition, in one pass over all rows.
 
-    A share (`mostly`) is judged within each partition. An expectation on the window as a whole, such as the row count, is
-    judged on a profile with one row for each partition.
+    A share (`mostly`) and uniqueness are judged within each partition, so that a day gets the same result alone and within a
+    range. An expectation on the window as a whole, such as the row count, is judged on a profile with one row for each
+    partition.
 
     Args:
         rows: at least the columns that the expectations speak of.
-        partition: the partition key of each row, aligned with `rows`.
+        partition: the partition key of each row, aligned with `rows`; one of `partitions`.
         expectations: see `fti_assets.expect`.
         partitions: the keys to report, also of partitions without rows.
 
@@ -35,13 +36,13 @@ def validate(
         One result for each expectation and partition, in that order.
 
     Raises:
-        DefinitionError: an expectation does not exist or cannot be evaluated on these columns.
+        DefinitionError: an expectation does not exist, does not judge rows one by one, or cannot be evaluated on these columns.
     """
     if not expectations:
         return []
     rows = rows.reset_index(drop=True)
     codes = pd.Categorical(partition.reset_index(drop=True), categories=list(partitions))
-    counts = pd.Series(codes).value_counts(sort=False).reindex(partitions, fill_value=0)
+    counts = pd.Series(codes).value_counts(sort=False).reindex(list(partitions), fill_value=0)
     by_row = [expectation for expectation in expectations if expectation.columns]
     by_window = [expectation for expectation in expectations if not expectation.columns]
     results = _judge_rows(rows, codes, counts, by_row) if by_row else []
@@ -53,7 +54,8 @@ def _judge_rows(
 ) -> list[ExpectationResult]:
     found = _unexpected_positions(rows, [(e.kind, _arguments(e)) for e in expectations])
     results = []
-    for expectation, positions in zip(expectations, found, strict=True):
+    for expectation, everywhere in zip(expectations, found, strict=True):
+        positions = _within_partition(rows, codes, everywhere, expectation)
         judged = counts if expectation.kind in _KEEPS_NULLS else _not_null_counts(rows, codes, counts, expectation)
         unexpected = pd.Series(codes[positions]).value_counts(sort=False).reindex(counts.index, fill_value=0)
         examples = _examples(rows, codes, positions, expectation)
@@ -110,9 +112,11 @@ def _unexpected_positions(rows: pd.DataFrame, asked: Sequence[tuple[str, Mapping
     try:
         for n, (kind, arguments) in enumerate(asked):
             if (kind, arguments) not in asked[:n]:
-                suite.add_expectation(get_expectation_impl(kind)(**arguments, meta={"position": n}))
+                suite.add_expectation(_by_row(get_expectation_impl(kind), kind)(**arguments, meta={"position": n}))
     except ExpectationNotFoundError as error:
         raise DefinitionError(f"Great Expectations knows no '{kind}'.", next_step="Look the name up in its gallery.") from error
+    except ValueError as error:  # of pydantic
+        raise DefinitionError(f"Great Expectations refuses the arguments of '{kind}': {error}") from error
     outcome = definition.get_batch(batch_parameters={"dataframe": rows}).validate(
         suite, result_format={"result_format": "COMPLETE", "return_unexpected_index_query": False}
     )
@@ -124,19 +128,47 @@ def _unexpected_positions(rows: pd.DataFrame, asked: Sequence[tuple[str, Mapping
     return [found[asked.index(question)] for question in asked]
 
 
+def _by_row(implementation: type, kind: str) -> type:
+    """Refuses expectations that judge a column as a whole: they name no rows, so they would seem to hold everywhere."""
+    from great_expectations.expectations.expectation import (
+        ColumnMapExpectation,
+        ColumnPairMapExpectation,
+        MulticolumnMapExpectation,
+    )
+
+    if not issubclass(implementation, ColumnMapExpectation | ColumnPairMapExpectation | MulticolumnMapExpectation):
+        raise DefinitionError(
+            f"'{kind}' judges a column as a whole, not row by row, so it cannot be told which partition breaks it.",
+            next_step="Use an expectation on values, or on the row count.",
+        )
+    return implementation
+
+
+def _within_partition(rows: pd.DataFrame, codes: pd.Categorical, positions: list[int], expectation: Expectation) -> list[int]:
+    """Of rows that are not unique those that are not unique within their partition; other positions as they are."""
+    if not positions or not expectation.kind.endswith("_to_be_unique"):
+        return positions
+    repeated = rows.loc[positions, list(expectation.columns)].assign(__partition=codes[positions]).duplicated(keep=False)
+    return [position for position, again in zip(positions, repeated, strict=True) if again]
+
+
 def _reason(info: Mapping[str, Any]) -> str:
     messages = [str(part.get("exception_message")) for part in info.values() if isinstance(part, Mapping)]
     return "; ".join(messages) or str(info.get("exception_message"))
 
 
 def _arguments(expectation: Expectation) -> dict[str, Any]:
-    columns = {"column": expectation.columns[0]} if len(expectation.columns) == 1 else {"column_list": list(expectation.columns)}
     given = {key: list(value) if isinstance(value, tuple) else value for key, value in expectation.arguments}
-    return {**columns, **given}
+    if expectation.kind.startswith("expect_column_pair_"):
+        return {**dict(zip(("column_A", "column_B"), expectation.columns, strict=True)), **given}
+    if len(expectation.columns) == 1:
+        return {"column": expectation.columns[0], **given}
+    return {"column_list": list(expectation.columns), **given}
 
 
 def _not_null_counts(rows: pd.DataFrame, codes: pd.Categorical, counts: pd.Series[int], expectation: Expectation) -> pd.Series[int]:
-    complete = rows[list(expectation.columns)].notna().all(axis=1).to_numpy()
+    """The rows of each partition that are judged: Great Expectations passes over those whose columns are all null."""
+    complete = rows[list(expectation.columns)].notna().any(axis=1).to_numpy()
     if complete.all():
         return counts
     return pd.Series(codes[complete]).value_counts(sort=False).reindex(counts.index, fill_value=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -63,23 +63,28 @@ VALIDATION_RESULTS = Table(
 """Every result of every validation, also of those that stopped a publication."""
 
 
+_ARROW = {"string": pa.string(), "int": pa.int64(), "bool": pa.bool_(), "timestamp": pa.timestamp("us", tz="UTC")}
+_SCHEMA = pa.schema([(column.name, _ARROW[column.type]) for column in VALIDATION_RESULTS.columns])
+
+
 def as_rows(
     results: Sequence[ExpectationResult],
     *,
     table: Table,
     version: int | None,
-    windows: dict[str, tuple[datetime, datetime]],
+    windows: Mapping[str, tuple[datetime, datetime]],
     run: str,
 ) -> pa.Table:
     """The results as rows of `VALIDATION_RESULTS`; `windows` gives the borders of each partition."""
     now = datetime.now(UTC)
+    none = (None, None)
     rows = [
         {
             "table_name": str(table),
             "version": version,
             "partition": result.partition,
-            "window_start": windows.get(result.partition, (None, None))[0],
-            "window_end": windows.get(result.partition, (None, None))[1],
+            "window_start": windows.get(result.partition, none)[0],
+            "window_end": windows.get(result.partition, none)[1],
             "expectation": result.expectation.name,
             "says": result.expectation.sentence,
             "severity": result.expectation.severity,
@@ -93,10 +98,6 @@ def as_rows(
         for result in results
     ]
     return pa.Table.from_pylist(rows, schema=_SCHEMA)
-
-
-_ARROW = {"string": pa.string(), "int": pa.int64(), "bool": pa.bool_(), "timestamp": pa.timestamp("us", tz="UTC")}
-_SCHEMA = pa.schema([(column.name, _ARROW[column.type]) for column in VALIDATION_RESULTS.columns])
 
 
 def broken(table: Table, results: Sequence[ExpectationResult]) -> ContractBrokenError | None:

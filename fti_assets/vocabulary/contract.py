@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from fti_assets.errors import DefinitionError
+from fti_assets.vocabulary.names import checked_name, checked_owner
 
 Severity = Literal["critical", "warning"]
 Value = str | int | float | bool | tuple[str | int | float | bool, ...]
@@ -33,6 +34,7 @@ class Expectation:
     severity: Severity = "critical"
 
     def __post_init__(self) -> None:
+        checked_name(self.name, "An expectation")
         if not 0 < self.mostly <= 1:
             raise DefinitionError(f"Expectation '{self.name}' holds for a share of {self.mostly}; it must be in (0, 1].")
         if self.severity not in ("critical", "warning"):
@@ -62,8 +64,7 @@ class Contract:
     fresh_within: timedelta | None = None
 
     def __post_init__(self) -> None:
-        if not self.owner.startswith("team:") and "@" not in self.owner:
-            raise DefinitionError(f"Owner {self.owner!r} is neither 'team:NAME' nor an e-mail address.")
+        checked_owner(self.owner)
         names = [expectation.name for expectation in self.expectations]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -77,12 +78,20 @@ def _expectation(name: str, kind: str, columns: tuple[str, ...], options: dict[s
     return Expectation(name=options.pop("name", None) or name, kind=kind, columns=columns, arguments=given, **options)
 
 
+def _check_bounds(what: str, low: float | None, high: float | None) -> None:
+    if low is None and high is None:
+        raise DefinitionError(f"The expectation on {what} has no bounds.", next_step="Give low=, high= or both.")
+    if low is not None and high is not None and low > high:
+        raise DefinitionError(f"The expectation on {what} holds for nothing: low={low} is above high={high}.")
+
+
 class expect:  # noqa: N801 - reads as a verb: expect.between("temp_f", -60, 130)
     """Makes expectations. Each takes `severity=`, `name=` and, where rows are judged one by one, `mostly=`."""
 
     @staticmethod
     def between(column: str, low: float | None = None, high: float | None = None, **options: Any) -> Expectation:
         """Values lie in `[low, high]`; nulls are passed over."""
+        _check_bounds(f"'{column}'", low, high)
         return _expectation(
             f"{column}_in_range", "expect_column_values_to_be_between", (column,), options, min_value=low, max_value=high
         )
@@ -93,14 +102,16 @@ class expect:  # noqa: N801 - reads as a verb: expect.between("temp_f", -60, 130
 
     @staticmethod
     def unique(*columns: str, **options: Any) -> Expectation:
-        """No two rows share the values of `columns`."""
+        """No two rows of a partition share the values of `columns`."""
+        if not columns:
+            raise DefinitionError("An expectation of uniqueness names no column.", next_step='Write expect.unique("origin").')
         if len(columns) == 1:
             return _expectation(f"{columns[0]}_unique", "expect_column_values_to_be_unique", columns, options)
         return _expectation("_".join((*columns, "unique")), "expect_compound_columns_to_be_unique", columns, options)
 
     @staticmethod
     def one_of(column: str, values: tuple[str | int, ...], **options: Any) -> Expectation:
-        return _expectation(f"{column}_known", "expect_column_values_to_be_in_set", (column,), options, value_set=values)
+        return _expectation(f"{column}_known", "expect_column_values_to_be_in_set", (column,), options, value_set=tuple(values))
 
     @staticmethod
     def matches(column: str, pattern: str, **options: Any) -> Expectation:
@@ -110,6 +121,7 @@ class expect:  # noqa: N801 - reads as a verb: expect.between("temp_f", -60, 130
     @staticmethod
     def row_count(low: int | None = None, high: int | None = None, **options: Any) -> Expectation:
         """Each window has `low` to `high` rows; a window is one partition, or the whole of a table without time."""
+        _check_bounds("the row count", low, high)
         return _expectation(
             "row_count_in_range", "expect_table_row_count_to_be_between", (), options, min_value=low, max_value=high
         )

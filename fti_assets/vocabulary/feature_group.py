@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -19,7 +20,9 @@ class Entity:
     name: str
     keys: tuple[Column, ...]
 
-    def __init__(self, name: str, keys: tuple[str | Column, ...]) -> None:
+    def __init__(self, name: str, keys: Sequence[str | Column]) -> None:
+        if isinstance(keys, str):
+            raise DefinitionError(f"The keys of entity '{name}' are one text.", next_step=f"Write a tuple: keys=({keys!r},).")
         if not keys:
             raise DefinitionError(f"Entity '{name}' has no key.", next_step="Name at least one key column.")
         object.__setattr__(self, "name", checked_name(name, "An entity"))
@@ -132,10 +135,10 @@ class FeatureSelection:
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        known = {column.name for column in self.group.table.columns}
+        if not self.names:
+            raise DefinitionError(f"No feature of '{self.group.versioned_name}' is asked for.", next_step="Name at least one.")
         for name in self.names:
-            if name not in known:
-                self.group.table.column(name)
+            self.group.table.column(name)
         if len(set(self.names)) != len(self.names):
             raise DefinitionError(f"Features of '{self.group.versioned_name}' are asked for twice: {', '.join(self.names)}.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fti_assets.errors import DefinitionError
@@ -31,28 +32,53 @@ class FeatureView:
 
     def __post_init__(self) -> None:
         checked_name(self.name, "A feature view")
-        self.spine.table.column(self.at)
-        names = [column.name for column in self.feature_columns]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise DefinitionError(f"Feature view '{self.name}' has these features twice: {', '.join(twice)}.")
-        groups = [selection.group.versioned_name for selection in self.features]
-        if len(set(groups)) != len(groups):
-            raise DefinitionError(f"Feature view '{self.name}' names a group twice: {', '.join(groups)}.")
-        if len(self.label.names) != 1 or self.label.names[0] in names:
+        if self.version < 1:
+            raise DefinitionError(f"Feature view '{self.name}' has version {self.version}; the first is 1.")
+        at = self.spine.table.column(self.at)
+        if at.type != "timestamp":
+            raise DefinitionError(f"Feature view '{self.name}' joins at '{self.at}', a {at.type}; it must be a timestamp.")
+        self._check_label()
+        self._check_names()
+        for selection in (*self.joined, self.label):
+            self._check_keys(selection.group)
+
+    def _check_label(self) -> None:
+        if len(self.label.names) != 1 or self.label.names[0] in self.feature_names:
             raise DefinitionError(
                 f"Feature view '{self.name}' needs one label, which is not a feature: {', '.join(self.label.names)}."
             )
-        for selection in (*self.features, self.label):
-            self._check_keys(selection.group)
+        if self.label.group == self.spine:
+            raise DefinitionError(
+                f"Feature view '{self.name}' takes its label '{self.label.names[0]}' from its spine '{self.spine.versioned_name}',"
+                " whose rows are there before the outcome is known.",
+                next_step="Put the label into a feature group of its own, with the same entity.",
+            )
+
+    def _check_names(self) -> None:
+        twice = _repeated(self.feature_names)
+        if twice:
+            raise DefinitionError(f"Feature view '{self.name}' has these features twice: {', '.join(twice)}.")
+        groups = [selection.group.versioned_name for selection in self.features]
+        if _repeated(groups):
+            raise DefinitionError(f"Feature view '{self.name}' names a group twice: {', '.join(_repeated(groups))}.")
+        own = {column.name for column in self.spine.table.columns}
+        for selection in (*self.joined, self.label):
+            hidden = [name for name in selection.names if name in own]
+            if hidden:
+                raise DefinitionError(
+                    f"Feature view '{self.name}' joins {', '.join(hidden)} of '{selection.group.versioned_name}', but its spine"
+                    f" '{self.spine.versioned_name}' has a column of that name.",
+                    next_step="Choose the spine's own column, or give one of the two another name.",
+                )
 
     def _check_keys(self, group: FeatureGroup) -> None:
         columns = {column.name: column.type for column in self.spine.table.columns}
+        existing = ", ".join(f"{name} ({kind})" for name, kind in columns.items())
         for key in group.entity.keys:
             if columns.get(key.name) != key.type:
                 raise DefinitionError(
                     f"Feature view '{self.name}' joins '{group.versioned_name}' by '{key.name}' ({key.type}), which its spine"
-                    f" '{self.spine.versioned_name}' lacks. It has: {', '.join(f'{name} ({kind})' for name, kind in columns.items())}."
+                    f" '{self.spine.versioned_name}' lacks. It has: {existing}."
                 )
 
     @property
@@ -80,3 +106,7 @@ class FeatureView:
     def groups(self) -> tuple[FeatureGroup, ...]:
         """Every group that the view reads, the spine first, the label's last."""
         return (self.spine, *(selection.group for selection in self.joined), self.label.group)
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})

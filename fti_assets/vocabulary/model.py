@@ -9,7 +9,7 @@ from typing import Literal
 from fti_assets.errors import DefinitionError
 from fti_assets.vocabulary.contract import Contract
 from fti_assets.vocabulary.feature_view import FeatureView
-from fti_assets.vocabulary.names import checked_name
+from fti_assets.vocabulary.names import checked_name, checked_owner
 from fti_assets.vocabulary.table import Column, Table
 from fti_assets.vocabulary.window import Daily, Window
 
@@ -39,8 +39,8 @@ class TimeSplit:
         start = calendar.day(calendar.start)
         if validation <= start:
             raise DefinitionError(
-                f"With {self.test_days} days of test and {self.validation_days} of validation before {cutoff}, none is left to train on:"
-                f" the data begins on {start}.",
+                f"With {self.test_days} days of test and {self.validation_days} of validation before {cutoff}, none is left"
+                f" to train on: the data begins on {start}.",
                 next_step="Choose a later cut-off or shorter splits.",
             )
         borders = [calendar.midnight(day) for day in (start, validation, test, cutoff)]
@@ -59,6 +59,7 @@ class TrainingDataset:
 
     def __post_init__(self) -> None:
         checked_name(self.name, "A training dataset")
+        checked_owner(self.owner)
         if self.view.spine.cadence is None:
             raise DefinitionError(f"Training dataset '{self.name}' is split by time, but the spine of its view has no cadence.")
 
@@ -116,6 +117,7 @@ class Model:
 
     def __post_init__(self) -> None:
         checked_name(self.name, "A model")
+        checked_owner(self.owner)
         columns = {*self.view.feature_names, *self.view.spine.entity.key_names}
         unknown = [name for name in self.slices if name not in columns]
         if unknown:

@@ -7,6 +7,7 @@ import re
 from fti_assets.errors import DefinitionError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_OWNER = re.compile(r"team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
 def checked_name(name: object, what: str) -> str:
@@ -22,6 +23,17 @@ def checked_name(name: object, what: str) -> str:
             next_step="Use lower-case letters, digits and underscores, a letter first, at most 63 characters.",
         )
     return name
+
+
+def checked_owner(owner: str) -> str:
+    """Returns `owner` when it is `team:NAME` or an e-mail address, as Dagster wants it.
+
+    Raises:
+        DefinitionError: it is neither.
+    """
+    if not _OWNER.fullmatch(owner):
+        raise DefinitionError(f"Owner {owner!r} is neither 'team:NAME' nor an e-mail address.")
+    return owner
 
 
 def quoted(name: str) -> str:

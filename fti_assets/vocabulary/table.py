@@ -62,6 +62,9 @@ class Table:
             self.column(name)
         if (self.time is None) != (self.cadence is None):
             raise DefinitionError(f"Table '{self}' needs both a time column and a cadence, or neither.")
+        if self.time is not None and self.column(self.time).type != "timestamp":
+            kind = self.column(self.time).type
+            raise DefinitionError(f"Table '{self}' is cut into windows by '{self.time}', a {kind}; it must be a timestamp.")
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fti_assets.errors import DefinitionError
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,21 +51,29 @@ class Daily:
     timezone: str = "UTC"
 
     def __post_init__(self) -> None:
-        if self.end is not None and self.day(self.end) <= self.day(self.start):
+        start = self.day(self.start)
+        if self.end is not None and self.day(self.end) <= start:
             raise DefinitionError(f"A calendar must end after it starts: {self.start} .. {self.end}.")
-        ZoneInfo(self.timezone)
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise DefinitionError(
+                f"{self.timezone!r} is not a time zone.", next_step="Use a name of the IANA database, such as America/New_York."
+            ) from error
 
     @staticmethod
     def day(key: str) -> date:
         """The date that a partition key names.
 
         Raises:
-            DefinitionError: the key is not an ISO date.
+            DefinitionError: the key is not written as YYYY-MM-DD.
         """
+        if not isinstance(key, str) or not _DAY.fullmatch(key):
+            raise DefinitionError(f"{key!r} is not a day.", next_step="Write it as YYYY-MM-DD.")
         try:
             return date.fromisoformat(key)
-        except (TypeError, ValueError) as error:
-            raise DefinitionError(f"{key!r} is not a day.", next_step="Write it as YYYY-MM-DD.") from error
+        except ValueError as error:
+            raise DefinitionError(f"{key!r} is not a day of the calendar: {error}.") from error
 
     def midnight(self, day: date) -> datetime:
         """The instant (UTC) at which `day` begins in this calendar's time zone."""

@@ -1,0 +1,1 @@
+"""A small system for the tests of the command line: will a visit end in an order?"""

@@ -1,0 +1,213 @@
+"""Publishing: by window, atomically, checked before it is visible."""
+
+from datetime import UTC, datetime
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from fti_assets.feature_store import DRAFT, FeatureStore, IncompatibleSchemaError, PublishError
+from fti_assets.vocabulary import Feature
+from fti_assets_tests.feature_store.examples import (
+    DAY,
+    HOUR,
+    T0,
+    YEAR,
+    day,
+    make_group,
+    read_all,
+    rows_of,
+)
+
+# pyarrow 21 and pandas 3.1: `Table.from_pandas` reads times in a way that pandas will change
+pytestmark = pytest.mark.filterwarnings("ignore:Series.values returning an ndarray that drops timezone")
+
+WEATHER = make_group()
+PROFILE = make_group("profile", ("seats",), static=True)
+NEXT = T0 + DAY
+
+
+def published(store, table):
+    return [row[0::2] for row in read_all(store, table)]
+
+
+def test_a_range_is_published_and_then_one_day_of_it_is_replaced(store):
+    rows = rows_of(WEATHER, *(("a", T0 + n * DAY, float(n)) for n in range(4)))
+    first = store.publish(WEATHER, rows, YEAR, run="r1")
+    second = store.publish(WEATHER, rows_of(WEATHER, ("a", NEXT, 10.0), ("b", NEXT, 11.0)), day("2024-01-11"), run="r2")
+    assert (first.rows, first.replaced, second.rows, second.replaced) == (4, 0, 2, 1)
+    assert second.snapshot > first.snapshot
+    assert published(store, WEATHER.table) == [("a", 0.0), ("a", 10.0), ("a", 2.0), ("a", 3.0), ("b", 11.0)]
+    with store.reading(first.snapshot) as connection:
+        assert sorted(row[2] for row in store.read(connection, WEATHER.table).fetchall()) == [0.0, 1.0, 2.0, 3.0]
+
+
+def test_publishing_twice_is_publishing_once(store):
+    rows = rows_of(WEATHER, ("a", T0, 1.0), ("b", T0, 2.0))
+    store.publish(WEATHER, rows, day("2024-01-10"))
+    again = store.publish(WEATHER, rows, day("2024-01-10"))
+    assert (again.rows, again.replaced) == (2, 2)
+    assert published(store, WEATHER.table) == [("a", 1.0), ("b", 2.0)]
+
+
+def test_rows_outside_the_window_belong_to_other_days_and_are_dropped(store):
+    window = day("2024-01-10")
+    store.publish(WEATHER, rows_of(WEATHER, ("a", NEXT, 5.0)), day("2024-01-11"))
+    rows = rows_of(WEATHER, ("a", window.start, 1.0), ("a", window.end, 9.0), ("a", window.start - HOUR, 9.0))
+    assert store.publish(WEATHER, rows, window).rows == 1
+    assert published(store, WEATHER.table) == [("a", 1.0), ("a", 5.0)]
+
+
+def test_a_table_without_time_is_replaced_as_a_whole(store):
+    store.publish(PROFILE, rows_of(PROFILE, ("a", 1.0), ("b", 2.0)))
+    assert store.publish(PROFILE, rows_of(PROFILE, ("c", 3.0))).replaced == 2
+    assert read_all(store, PROFILE.table) == [("c", 3.0)]
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        pytest.param(lambda rows: rows, id="pyarrow"),
+        pytest.param(lambda rows: rows.to_pandas(), id="pandas"),
+        pytest.param(
+            lambda rows: rows.to_pandas().astype({"station": "category", "at": "datetime64[ns, UTC]"}), id="pandas_categorical"
+        ),
+        pytest.param(pl.from_arrow, id="polars"),
+        pytest.param(lambda rows: rows.select(["temp", "at", "station"]), id="reordered_columns"),
+        pytest.param(lambda rows: rows.set_column(2, "temp", pa.array([1, None], pa.int32())), id="integers_for_a_float"),
+        pytest.param(lambda rows: rows.set_column(1, "at", pa.array([T0.replace(tzinfo=None)] * 2)), id="naive_times_are_utc"),
+    ],
+)
+def test_rows_of_any_frame(store, convert):
+    store.publish(WEATHER, convert(rows_of(WEATHER, ("a", T0, 1.0), ("b", T0, None))), YEAR)
+    assert read_all(store, WEATHER.table) == [("a", T0, 1.0), ("b", T0, None)]
+
+
+def test_rows_of_a_relation_of_this_or_another_connection(store):
+    query = f"SELECT 1.5::DECIMAL(3, 1) AS temp, TIMESTAMPTZ '{T0.isoformat()}' AS at, 'a' AS station"
+    with store.connect() as connection:
+        store.publish(WEATHER, connection.sql(query), YEAR)
+        store.draft(connection, WEATHER.table, connection.sql(query), YEAR)
+        assert store.publish_draft(connection, WEATHER, YEAR).replaced == 1
+    assert read_all(store, WEATHER.table) == [("a", T0, 1.5)]
+
+
+def test_pandas_missing_values_are_nulls(store):
+    store.publish(WEATHER, pd.DataFrame({"station": ["a"], "at": [T0], "temp": [float("nan")]}), YEAR)
+    assert read_all(store, WEATHER.table) == [("a", T0, None)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "window", "message"),
+    [
+        pytest.param(
+            pa.table({"station": ["a"], "wind": [1.0]}),
+            YEAR,
+            r"do not fit 'features\.weather_v1': 'at' is missing; 'temp' is missing; 'wind' is not a column of the table\. The table has:"
+            r" station VARCHAR, at TIMESTAMP WITH TIME ZONE, temp DOUBLE",
+            id="missing_and_unexpected_columns",
+        ),
+        pytest.param(
+            pa.table({"station": ["a"], "at": [T0], "temp": ["warm"]}),
+            YEAR,
+            "'temp' is VARCHAR where DOUBLE is promised",
+            id="type",
+        ),
+        pytest.param(rows_of(WEATHER, (None, T0, 1.0)), YEAR, "no key or time: null 'station' in 1 rows", id="null_key"),
+        pytest.param(rows_of(WEATHER, ("a", None, 1.0)), YEAR, "no key or time: null 'at' in 1 rows", id="null_time"),
+        pytest.param(
+            rows_of(WEATHER, ("a", T0, 1.0), ("a", T0, 2.0)),
+            YEAR,
+            r"repeat the key \(station, at\): \(a, 2024-01-10 12:00:00\+00:00\) 2 times",
+            id="repeated_key",
+        ),
+        pytest.param(rows_of(WEATHER), None, "is published by window of 'at', but no window was given", id="no_window"),
+        pytest.param([1, 2], YEAR, "Rows of type 'list' cannot be published", id="not_rows"),
+    ],
+)
+def test_rows_that_do_not_fit_change_nothing(store, rows, window, message):
+    store.publish(WEATHER, rows_of(WEATHER, ("a", T0, 1.0)), YEAR)
+    with pytest.raises(PublishError, match=message):
+        store.publish(WEATHER, rows, window)
+    assert published(store, WEATHER.table) == [("a", 1.0)]
+
+
+def test_a_window_for_a_table_without_time_is_refused(store):
+    with pytest.raises(PublishError, match="has no time and is published as a whole, but the window"):
+        store.publish(PROFILE, rows_of(PROFILE, ("a", 1.0)), YEAR)
+
+
+def test_a_draft_takes_the_place_of_nothing_else(store):
+    with store.connect() as connection:
+        with pytest.raises(PublishError, match="there is none"):
+            store.publish_draft(connection, WEATHER, YEAR)
+        assert store.draft(connection, WEATHER.table, rows_of(WEATHER, ("a", T0, 1.0)), day("2024-01-10")) == 1
+        assert connection.execute(f"SELECT count(*) FROM {DRAFT}").fetchone() == (1,)
+        with pytest.raises(
+            PublishError, match=r"is not one of 'features\.weather_v1 2024-01-01.*: it is one of 'features\.weather_v1 2024-01-10"
+        ):
+            store.publish_draft(connection, WEATHER, YEAR)
+        assert not store.exists(connection, WEATHER.table)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        pytest.param(
+            make_group(features=(Feature("temp", "string"),)), "'temp' was DOUBLE and would be VARCHAR", id="type_changed"
+        ),
+        pytest.param(make_group(features=(Feature("wind", "float"),)), "'temp' was DOUBLE and would be gone", id="column_removed"),
+    ],
+)
+def test_an_incompatible_definition_needs_a_new_version(store, changed, message):
+    store.publish(WEATHER, rows_of(WEATHER, ("a", T0, 1.0)), YEAR)
+    row = ("a", T0, "warm") if changed.features[0].type == "string" else ("a", T0, 2.0)
+    with pytest.raises(IncompatibleSchemaError, match=f"{message}.*Give the changed group the next version"):
+        store.publish(changed, rows_of(changed, row), YEAR)
+    assert published(store, WEATHER.table) == [("a", 1.0)]
+    assert [info.name for info in store.tables()] == ["weather_v1"]
+
+
+def test_an_added_column_is_null_in_what_was_published_before(store):
+    store.publish(WEATHER, rows_of(WEATHER, ("a", T0, 1.0)), day("2024-01-10"))
+    grown = make_group(features=("temp", "wind"))
+    store.publish(grown, rows_of(grown, ("a", NEXT, 2.0, 3.0)), day("2024-01-11"))
+    assert read_all(store, grown.table) == [("a", T0, 1.0, None), ("a", NEXT, 2.0, 3.0)]
+    assert store.table("features", "weather_v1").description["features"] == ["temp", "wind"]
+
+
+def test_rows_appended_to_a_history_are_kept(store):
+    with store.connect() as connection:
+        for value in (1.0, 2.0):
+            store.append(connection, PROFILE.table, rows_of(PROFILE, ("a", value)), description="A history.", run="r")
+    assert read_all(store, PROFILE.table) == [("a", 1.0), ("a", 2.0)]
+
+
+def test_reading_by_window(store):
+    store.publish(WEATHER, rows_of(WEATHER, *(("a", T0 + n * DAY, float(n)) for n in range(4))), YEAR)
+    assert [row[2] for row in read_all(store, WEATHER.table, day("2024-01-11"))] == [1.0]
+
+
+def test_an_unpublished_table_reads_as_an_empty_one_with_its_types(store):
+    with store.connect() as connection:
+        relation = store.read(connection, WEATHER.table, YEAR)
+        assert relation.columns == ["station", "at", "temp"]
+        assert [str(kind) for kind in relation.types] == ["VARCHAR", "TIMESTAMP WITH TIME ZONE", "DOUBLE"]
+        assert relation.fetchall() == []
+
+
+def test_a_moved_store_is_read_from_where_it_lies(tmp_path):
+    (tmp_path / "here").mkdir()
+    FeatureStore(tmp_path / "here").publish(WEATHER, rows_of(WEATHER, *(("a", T0 + n * HOUR, 1.0) for n in range(100))), YEAR)
+    (tmp_path / "here").rename(tmp_path / "there")
+    store = FeatureStore(tmp_path / "there")
+    assert len(read_all(store, WEATHER.table)) == 100
+    with store.reading() as connection:
+        assert len(store.read(connection, WEATHER.table).fetchall()) == 100
+
+
+def test_publications_are_dated_in_utc(store):
+    before = datetime.now(UTC)
+    store.publish(WEATHER, rows_of(WEATHER, ("a", T0, 1.0)), YEAR)
+    assert before.replace(microsecond=0) <= store.history("features.weather_v1")[0][1] <= datetime.now(UTC)
