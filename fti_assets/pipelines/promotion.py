@@ -73,6 +73,8 @@ class ModelValidationPipeline:
             },
             check_results=[_check(key, result) for result in verdict.results],
         )
+        if not verdict.promoted:  # the blocking checks fail the run anyway, but do not say why
+            raise dg.Failure(description=verdict.reason, allow_retries=False)
 
     def _champion(self, models: ModelRegistry) -> LoadedModel | None:
         try:

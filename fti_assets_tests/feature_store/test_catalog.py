@@ -36,7 +36,7 @@ def test_tables_tell_rows_and_contract(store):
             "severity": "critical",
         }
     ]
-    with pytest.raises(NotFoundError, match="Table 'wether_v1' is not in 'features'. Did you mean 'weather_v1'"):
+    with pytest.raises(NotFoundError, match=r"Table 'wether_v1' is not in 'features'\. Did you mean 'weather_v1'"):
         store.table("features", "wether_v1")
 
 

@@ -78,6 +78,7 @@ def test_a_value_expires_after_its_ttl(store, asked_at, seen):
     store.publish(group, rows_of(group, ("a", T0, 3.0)), YEAR)
     rows = completed(store, make_view(group), spine_of((1, "a", asked_at), (2, "z", T0)))
     assert rows["temp"][0].as_py() == seen
+    assert joined(store, make_view(group), spine_of((1, "a", asked_at))) == [seen]
     assert rows[event_time_column(group)][0].as_py() == (T0 if seen else None)
 
 

@@ -16,6 +16,7 @@ from fti_assets_tests.feature_store.examples import (
     YEAR,
     day,
     make_group,
+    pooled_connection,
     read_all,
     rows_of,
 )
@@ -104,7 +105,8 @@ def test_pandas_missing_values_are_nulls(store):
         pytest.param(
             pa.table({"station": ["a"], "wind": [1.0]}),
             YEAR,
-            r"do not fit 'features\.weather_v1': 'at' is missing; 'temp' is missing; 'wind' is not a column of the table\. The table has:"
+            r"do not fit 'features\.weather_v1': 'at' is missing; 'temp' is missing; 'wind' is not a column of the table\."
+            r" The table has:"
             r" station VARCHAR, at TIMESTAMP WITH TIME ZONE, temp DOUBLE",
             id="missing_and_unexpected_columns",
         ),
@@ -199,9 +201,11 @@ def test_an_unpublished_table_reads_as_an_empty_one_with_its_types(store):
 
 def test_a_moved_store_is_read_from_where_it_lies(tmp_path):
     (tmp_path / "here").mkdir()
-    FeatureStore(tmp_path / "here").publish(WEATHER, rows_of(WEATHER, *(("a", T0 + n * HOUR, 1.0) for n in range(100))), YEAR)
+    FeatureStore(tmp_path / "here", pooled_connection).publish(
+        WEATHER, rows_of(WEATHER, *(("a", T0 + n * HOUR, 1.0) for n in range(100))), YEAR
+    )
     (tmp_path / "here").rename(tmp_path / "there")
-    store = FeatureStore(tmp_path / "there")
+    store = FeatureStore(tmp_path / "there", pooled_connection)
     assert len(read_all(store, WEATHER.table)) == 100
     with store.reading() as connection:
         assert len(store.read(connection, WEATHER.table).fetchall()) == 100

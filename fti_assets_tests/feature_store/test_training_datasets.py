@@ -21,6 +21,7 @@ from fti_assets_tests.feature_store.examples import (
     make_dataset,
     make_group,
     make_view,
+    pooled_connection,
     rows_of,
 )
 
@@ -59,7 +60,7 @@ def fill(store):
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
     """A store that the tests below only read and cut from."""
-    store = FeatureStore(tmp_path_factory.mktemp("filled"))
+    store = FeatureStore(tmp_path_factory.mktemp("filled"), pooled_connection)
     fill(store)
     return store
 
@@ -68,7 +69,7 @@ def filled(tmp_path_factory):
 def store(tmp_path, filled):
     """A copy of the filled store, to be published into."""
     shutil.copytree(filled.root, tmp_path / "store", ignore=shutil.ignore_patterns("training_datasets"))
-    return FeatureStore(tmp_path / "store")
+    return FeatureStore(tmp_path / "store", pooled_connection)
 
 
 def cut(store, dataset=DATASET, cutoff=CUTOFF, snapshot=None):
@@ -165,7 +166,7 @@ def test_stored_datasets_are_found_by_id_and_the_newest_without(store):
     assert store.dataset_names() == ["delay"]
     with pytest.raises(NotFoundError, match=rf"'delay/nothing' is not there\..* It has: delay/{first[1].id}, .*Materialise"):
         store.dataset("delay", "nothing")
-    with pytest.raises(NotFoundError, match="'other/newest' is not there. It has none."):
+    with pytest.raises(NotFoundError, match=r"'other/newest' is not there\. It has none\."):
         store.dataset("other")
 
 
@@ -226,7 +227,7 @@ def test_an_unknown_snapshot(filled):
     ],
 )
 def test_a_group_that_was_never_published(tmp_path, groups, message):
-    store = FeatureStore(tmp_path)
+    store = FeatureStore(tmp_path, pooled_connection)
     for group in groups:
         store.publish(group, {TRIPS: trips, OUTCOMES: outcomes}[group](), YEAR)
     with pytest.raises(MissingFeaturesError, match=message):

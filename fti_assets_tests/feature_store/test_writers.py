@@ -56,14 +56,14 @@ def test_an_error_in_a_transaction_rolls_it_back_and_frees_the_lock(tmp_path):
     store = FeatureStore(tmp_path, lock_timeout=0.2)
     store.publish(GROUP, rows(1), YEAR)
     with store.connect() as connection:
-        with pytest.raises(KeyboardInterrupt), store.lake.writing(connection, "failing"):
+        with pytest.raises(KeyboardInterrupt), store.lake.writing(connection, "failing"):  # noqa: PT012
             connection.execute(f"DELETE FROM {GROUP.table.sql}")
             raise KeyboardInterrupt
         assert connection.execute(f"SELECT count(*) FROM {GROUP.table.sql}").fetchone() == (ROWS,)
     assert store.publish(GROUP, rows(2), YEAR).replaced == ROWS
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_killed_writer_leaves_the_old_or_the_new_state_and_no_lock(tmp_path, seed):
     store = FeatureStore(tmp_path, lock_timeout=1)
     with process("publish", tmp_path) as writer:

@@ -1,6 +1,7 @@
 """Windows and daily partitions, over the days on which clocks change."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from itertools import pairwise
 
 import pytest
 
@@ -37,7 +38,7 @@ def test_the_window_of_a_day(key, start, hours):
 def test_the_windows_of_a_year_touch_and_fill_it():
     windows = [NEW_YORK.window(key) for key in NEW_YORK.keys(NEW_YORK.span())]
     assert len(windows) == 365
-    assert all(one.end == following.start for one, following in zip(windows, windows[1:], strict=False))
+    assert all(one.end == following.start for one, following in pairwise(windows))
     assert Window(windows[0].start, windows[-1].end) == NEW_YORK.span() == NEW_YORK.window("2013-01-01", "2013-12-31")
 
 
