@@ -38,6 +38,7 @@ def describe(target: Stored) -> dict[str, Any]:
         "owner": contract.owner,
         "key": list(target.table.key),
         "time": target.table.time,
+        "timezone": target.table.cadence.timezone if target.table.cadence else None,
         "columns": [asdict(column) for column in target.table.columns],
         "expectations": [{"name": e.name, "says": e.sentence, "severity": e.severity} for e in contract.expectations],
         "fresh_within": str(contract.fresh_within) if contract.fresh_within else None,
@@ -57,7 +58,11 @@ _TABLES = """
 -- one row for each table of the lake
 SELECT t.schema_name, t.table_name, i.file_count, i.file_size_bytes, t.comment
 FROM duckdb_tables() AS t
-LEFT JOIN ducklake_table_info('lake') AS i ON i.table_id = t.table_oid
+LEFT JOIN (
+    SELECT s.schema_name, i.*
+    FROM ducklake_table_info('lake') AS i JOIN __ducklake_metadata_lake.ducklake_schema AS s USING (schema_id)
+    WHERE s.end_snapshot IS NULL
+) AS i ON i.schema_name = t.schema_name AND i.table_name = t.table_name
 WHERE t.database_name = 'lake' AND t.schema_name NOT LIKE '\\_\\_%' ESCAPE '\\' AND ($schema IS NULL OR t.schema_name = $schema)
 ORDER BY t.schema_name, t.table_name
 """

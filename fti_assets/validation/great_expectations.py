@@ -61,7 +61,7 @@ def _judge_rows(
         examples = _examples(rows, codes, positions, expectation)
         for key, n, bad in zip(counts.index, judged, unexpected, strict=True):
             passed = bad == 0 or (n > 0 and bad / n <= 1 - expectation.mostly + 1e-12)
-            seen = f"{bad:,} of {n:,} rows unexpected" + (f", such as {examples[key]}" if bad else "")
+            seen = f"{bad:,} of {n:,} rows unexpected" + (f", such as {examples[key]}" if key in examples else "")
             results.append(
                 ExpectationResult(
                     expectation=expectation,
@@ -176,7 +176,7 @@ def _not_null_counts(rows: pd.DataFrame, codes: pd.Categorical, counts: pd.Serie
 
 def _examples(rows: pd.DataFrame, codes: pd.Categorical, positions: list[int], expectation: Expectation) -> dict[str, str]:
     """Up to three unexpected values of each partition, as text."""
-    if not positions:
+    if not positions or expectation.kind in _KEEPS_NULLS:
         return {}
     bad = rows.loc[positions, list(expectation.columns)].assign(__partition=codes[positions])
     some = bad.groupby("__partition", observed=True).head(_EXAMPLES)

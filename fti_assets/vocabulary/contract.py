@@ -43,10 +43,30 @@ class Expectation:
     @property
     def sentence(self) -> str:
         """What is expected, in words."""
-        words = self.kind.removeprefix("expect_").replace("_", " ")
-        given = ", ".join(f"{key}={value!r}" for key, value in self.arguments)
-        share = "" if self.mostly == 1 else f" for at least {self.mostly:.1%} of the rows"
-        return f"{', '.join(self.columns) or 'the window'}: {words}{f' ({given})' if given else ''}{share}"
+        given = dict(self.arguments)
+        bounds = _bounds(given.get("min_value"), given.get("max_value"))
+        what = {
+            "expect_column_values_to_be_between": f"is {bounds}",
+            "expect_column_values_to_not_be_null": "is not null",
+            "expect_column_values_to_be_unique": "is unique",
+            "expect_compound_columns_to_be_unique": "are unique together",
+            "expect_column_values_to_be_in_set": f"is one of {', '.join(map(str, _many(given.get('value_set', ()))))}",
+            "expect_column_values_to_match_regex": f"matches {given.get('regex')}",
+            "expect_table_row_count_to_be_between": f"has {bounds} rows",
+        }
+        generic = f"{self.kind.removeprefix('expect_').replace('_', ' ')} {given or ''}".strip()
+        share = "" if self.mostly == 1 else f", in at least {self.mostly:.1%} of the rows"
+        return f"{', '.join(self.columns) or 'each window'} {what.get(self.kind, generic)}{share}"
+
+
+def _bounds(low: Value | None, high: Value | None) -> str:
+    if low is None or high is None:
+        return f"at most {high}" if low is None else f"at least {low}"
+    return f"from {low} to {high}"
+
+
+def _many(value: Value) -> tuple[str | int | float | bool, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,7 +152,6 @@ def test_predictions_by_day_with_how_they_turned_out(fti: Fti, workplace: Path) 
     assert [day["auc"] for day in days if day["outcomes"]] == [auc for (auc,) in realised]
 
 
-@pytest.mark.xfail(reason="The lake does not say yet in which time zone the days of a table are.")
 def test_predictions_are_counted_by_days_of_their_own_calendar(fti: Fti, workplace: Path) -> None:
     days = json.loads(fti(workplace, "predictions", "show", "purchase", "--summary", "--json").stdout)
     assert [day["predictions"] for day in days] == [40] * 10

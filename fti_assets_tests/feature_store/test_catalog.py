@@ -32,7 +32,7 @@ def test_tables_tell_rows_and_contract(store):
     assert told["expectations"] == [
         {
             "name": "temp_in_range",
-            "says": "temp: column values to be between (min_value=0, max_value=40)",
+            "says": "temp is from 0 to 40",
             "severity": "critical",
         }
     ]

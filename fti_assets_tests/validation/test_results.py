@@ -32,7 +32,7 @@ def test_results_become_rows_that_the_lake_takes(tmp_path):
         "window_start": start,
         "window_end": end,
         "expectation": "temp_in_range",
-        "says": "temp: column values to be between (min_value=0, max_value=40)",
+        "says": "temp is from 0 to 40",
         "severity": "critical",
         "passed": False,
         "observed": "1 of 3 rows unexpected",
@@ -61,7 +61,7 @@ def test_a_broken_contract_names_expectation_partition_and_what_was_seen():
     error = broken(TABLE, [result(), result(partition="", name="other"), result(passed=True)])
     assert str(error).startswith(
         "2 critical expectation(s) of 'features.weather_v1' failed, so nothing was published: 'temp_in_range' on 2024-01-10"
-        " (temp: column values to be between (min_value=0, max_value=40)): 1 of 3 rows unexpected; 'other' (temp: "
+        " (temp is from 0 to 40): 1 of 3 rows unexpected; 'other' (temp "
     )
 
 

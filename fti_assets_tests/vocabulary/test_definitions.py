@@ -144,7 +144,7 @@ def test_reaching_back():
             "expect_column_values_to_be_between",
             ("temp",),
             (("min_value", -60), ("max_value", 130)),
-            "temp: column values to be between (min_value=-60, max_value=130)",
+            "temp is from -60 to 130",
             id="between",
         ),
         pytest.param(
@@ -153,7 +153,7 @@ def test_reaching_back():
             "expect_column_values_to_not_be_null",
             ("temp",),
             (),
-            "temp: column values to not be null for at least 95.0% of the rows",
+            "temp is not null, in at least 95.0% of the rows",
             id="not_null",
         ),
         pytest.param(
@@ -162,7 +162,7 @@ def test_reaching_back():
             "expect_column_values_to_be_unique",
             ("a",),
             (),
-            "a: column values to be unique",
+            "a is unique",
             id="unique",
         ),
         pytest.param(
@@ -171,7 +171,7 @@ def test_reaching_back():
             "expect_compound_columns_to_be_unique",
             ("a", "b"),
             (),
-            "a, b: compound columns to be unique",
+            "a, b are unique together",
             id="unique_together",
         ),
         pytest.param(
@@ -180,7 +180,7 @@ def test_reaching_back():
             "expect_column_values_to_be_in_set",
             ("a",),
             (("value_set", ("x", "y")),),
-            "a: column values to be in set (value_set=('x', 'y'))",
+            "a is one of x, y",
             id="one_of",
         ),
         pytest.param(
@@ -189,7 +189,7 @@ def test_reaching_back():
             "expect_column_values_to_match_regex",
             ("a",),
             (("regex", "^N"),),
-            "a: column values to match regex (regex='^N')",
+            "a matches ^N",
             id="matches",
         ),
         pytest.param(
@@ -198,7 +198,7 @@ def test_reaching_back():
             "expect_table_row_count_to_be_between",
             (),
             (("min_value", 1),),
-            "the window: table row count to be between (min_value=1)",
+            "each window has at least 1 rows",
             id="row_count",
         ),
     ],

@@ -261,7 +261,7 @@ FLIGHT_DELAY_MODEL = Model(
 
 FLIGHT_DELAY_PREDICTIONS = Predictions(
     name="flight_delay",
-    description="Probability of a late arrival for every scheduled flight of a day, features as known two hours before its departure.",
+    description="Probability of a late arrival for every scheduled flight, features as known two hours before its departure.",
     model=FLIGHT_DELAY_MODEL,
     contract=Contract(
         owner=SCIENCE,

@@ -32,8 +32,9 @@ SELECT
     hour(local_departure)::BIGINT AS departure_hour,
     isodow(local_departure)::BIGINT AS weekday,
     count(*) OVER (PARTITION BY origin, date_trunc('hour', scheduled_departure)) AS origin_departures,
-    least(7, list_min(list_transform((SELECT list(day) FROM holidays), lambda d: abs(date_diff('day', d, local_departure::DATE)))))::BIGINT
-        AS days_to_holiday
+    least(7, list_min(list_transform(
+        (SELECT list(day) FROM holidays), lambda d: abs(date_diff('day', d, local_departure::DATE))
+    )))::BIGINT AS days_to_holiday
 FROM scheduled
 """
 
@@ -56,7 +57,8 @@ def origin_delays(sql: Sql) -> Relation:
 ORIGIN_DELAYS_SQL = """
 -- one row per origin and quarter of an hour; windows reach from their hours ago until now, both ends included
 WITH departures AS (
-    SELECT origin, departed_at AS instant, departure_delay_minutes AS delay, false AS is_tick FROM flights WHERE departed_at IS NOT NULL
+    SELECT origin, departed_at AS instant, departure_delay_minutes AS delay, false AS is_tick
+    FROM flights WHERE departed_at IS NOT NULL
 ), ticks AS (
     SELECT origin, unnest(generate_series($window_start, $window_end - INTERVAL 15 MINUTE, INTERVAL 15 MINUTE)) AS instant
     FROM (SELECT DISTINCT origin FROM flights)
@@ -109,7 +111,8 @@ def route_performance(sql: Sql) -> Relation:
 ROUTE_PERFORMANCE_SQL = """
 -- one row per route and hour, where there was an arrival within 28 days
 WITH arrivals AS (
-    SELECT origin, destination, arrived_at AS instant, arrival_delay_minutes AS delay, false AS is_tick FROM flights WHERE status = 'arrived'
+    SELECT origin, destination, arrived_at AS instant, arrival_delay_minutes AS delay, false AS is_tick
+    FROM flights WHERE status = 'arrived'
 ), ticks AS (
     SELECT origin, destination, unnest(generate_series($window_start, $window_end - INTERVAL 1 HOUR, INTERVAL 1 HOUR)) AS instant
     FROM (SELECT DISTINCT origin, destination FROM flights)
