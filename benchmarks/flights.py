@@ -61,7 +61,9 @@ def run_all(home: Path) -> tuple[float, float, float]:
     jobs["flights_training"].run(instance)
     jobs["flights_inference"].run(instance, first="2013-11-01", last="2013-12-31")
     whole = time.perf_counter() - started
-    day = timed(lambda: [jobs[f"flights_{stage}"].run(instance, first="2013-12-10") for stage in ("collection", "features", "inference")])
+    day = timed(
+        lambda: [jobs[f"flights_{stage}"].run(instance, first="2013-12-10") for stage in ("collection", "features", "inference")]
+    )
     return whole, backfill, day
 
 
@@ -79,7 +81,9 @@ def plain_sql(home: Path) -> float:
 
         def write() -> None:
             for n, query in enumerate(queries):
-                bound = query.replace("$window_start", instant_literal(span.start)).replace("$window_end", instant_literal(span.end))
+                bound = query.replace("$window_start", instant_literal(span.start)).replace(
+                    "$window_end", instant_literal(span.end)
+                )
                 connection.execute(f"CREATE TABLE plain.t{n} AS {bound}")
 
         return timed(write)

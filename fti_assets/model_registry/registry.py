@@ -176,7 +176,7 @@ class ModelRegistry:
     def _aliases(self, name: str) -> dict[str, int]:
         registered = self._registered()
         if name not in registered:
-            step = "Materialize the asset models/NAME: it trains a first version."
+            step = f"Materialise the asset models/{name}: it trains a first version."
             raise not_found("Model", name, registered, where="the registry", next_step=step)
         return {alias: int(version) for alias, version in registered[name].aliases.items()}
 

@@ -85,7 +85,7 @@ class TrainingData:
         if not path.is_file():
             existing = sorted(one.name for one in self.folder.iterdir()) if self.folder.is_dir() else []
             raise not_found(
-                "File", name, existing, where=f"training dataset {self.folder}", next_step="Materialize the dataset first."
+                "File", name, existing, where=f"training dataset {self.folder}", next_step="Materialise the dataset first."
             )
         return path
 

@@ -161,7 +161,7 @@ def test_an_unknown_model_is_named_with_those_that_exist(registry):
     registry.log_training(make_contract("known_model"), make_record())
     for find in (registry.versions, lambda name: registry.get(name, "champion"), lambda name: registry.load(name, 1)):
         with pytest.raises(
-            NotFoundError, match=r"Model 'know_model' is not in the registry\. Did you mean 'known_model'.*models/NAME"
+            NotFoundError, match=r"Model 'know_model' is not in the registry\. Did you mean 'known_model'.*models/know_model"
         ):
             find("know_model")
 

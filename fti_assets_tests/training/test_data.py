@@ -58,7 +58,7 @@ def test_an_empty_split_is_named(tmp_path):
 def test_a_missing_file_is_named(tmp_path, file):
     write_dataset(tmp_path)
     (tmp_path / file).unlink()
-    with pytest.raises(NotFoundError, match=rf"File '{file}' is not in training dataset .*It has: .*Materialize the dataset"):
+    with pytest.raises(NotFoundError, match=rf"File '{file}' is not in training dataset .*It has: .*Materialise the dataset"):
         TrainingData(tmp_path, make_view())
 
 

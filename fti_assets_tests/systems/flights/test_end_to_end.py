@@ -107,7 +107,7 @@ def test_without_a_champion_the_error_says_what_to_run(house):
     (reason,) = reasons(house.materialize(predictions.assets(), PREDICTED))
 
     assert "Model 'flight_delay' is not in the registry" in reason
-    assert "Materialize the asset models/" in reason
+    assert "Materialise the asset models/flight_delay" in reason
     assert rows(house, PREDICTIONS.table) == []
 
 
