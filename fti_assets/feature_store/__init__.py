@@ -8,7 +8,7 @@ from fti_assets.feature_store.errors import (
     MissingFeaturesError,
     PublishError,
 )
-from fti_assets.feature_store.lake import Connector, Lake, current_snapshot, in_memory_connection, instant_literal
+from fti_assets.feature_store.lake import ConnectionPool, Connector, Lake, current_snapshot, in_memory_connection, instant_literal
 from fti_assets.feature_store.manifest import Manifest
 from fti_assets.feature_store.point_in_time import event_time_column
 from fti_assets.feature_store.publish import DRAFT, Publication
@@ -18,6 +18,7 @@ from fti_assets.feature_store.training_datasets import LABEL_TIME
 __all__ = [
     "DRAFT",
     "LABEL_TIME",
+    "ConnectionPool",
     "Connector",
     "FeatureStore",
     "IncompatibleSchemaError",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -20,14 +21,45 @@ _CATALOG_PATIENCE = 30_000  # milliseconds that SQLite waits for the moment of a
 Connector = Callable[[], AbstractContextManager[DuckDBPyConnection]]
 
 
-@contextmanager
-def in_memory_connection() -> Iterator[DuckDBPyConnection]:
-    """A private DuckDB instance; nothing of it outlives the block."""
-    connection = duckdb.connect(":memory:")
-    try:
-        yield connection
-    finally:
-        connection.close()
+class ConnectionPool:
+    """Private DuckDB instances that are used again: loading their extensions takes most of what a small job takes.
+
+    Connections that are open at the same time have different instances, so each may attach its own lake.
+
+    Args:
+        open_instance: opens a new instance when none is idle.
+    """
+
+    def __init__(self, open_instance: Callable[[], DuckDBPyConnection]) -> None:
+        self._open_instance = open_instance
+        self._idle: list[tuple[int, DuckDBPyConnection]] = []
+
+    @contextmanager
+    def connection(self) -> Iterator[DuckDBPyConnection]:
+        """A connection whose temporary tables, views and attached lake are gone when the block ends."""
+        instance = self._take()
+        connection = instance.cursor()
+        try:
+            yield connection
+        finally:
+            connection.close()
+            instance.execute("DETACH DATABASE IF EXISTS lake")
+            self._idle.append((os.getpid(), instance))
+
+    def _take(self) -> DuckDBPyConnection:
+        while self._idle:
+            process, instance = self._idle.pop()
+            if process == os.getpid():  # one from before a fork has no threads here
+                return instance
+        return self._open_instance()
+
+
+def _open_in_memory() -> DuckDBPyConnection:
+    return duckdb.connect(":memory:")
+
+
+in_memory_connection: Connector = ConnectionPool(_open_in_memory).connection
+"""Connections to private DuckDB instances of this process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from duckdb import DuckDBPyConnection
 from pydantic import Field
 
 from fti_assets.collection import LandingZone
-from fti_assets.feature_store import FeatureStore
+from fti_assets.feature_store import ConnectionPool, FeatureStore
 
 if TYPE_CHECKING:
     from fti_assets.model_registry import ModelRegistry
@@ -25,8 +25,12 @@ def data_root() -> Path:
     return Path(os.environ.get("FTI_DATA_DIR", "data"))
 
 
+_POOLS: dict[str, ConnectionPool] = {}
+_OPEN: list[ExitStack] = []
+
+
 class LakeResource(DuckDBResource):
-    """The feature store over a private DuckDB instance for each connection, closed also when the work in it fails."""
+    """The feature store over pooled DuckDB instances; a connection is closed also when the work in it fails."""
 
     database: str = Field(default=":memory:", description="DuckDB database that the lake is attached to.")
     root: str | None = Field(
@@ -36,11 +40,15 @@ class LakeResource(DuckDBResource):
 
     @contextmanager
     def get_connection(self) -> Iterator[DuckDBPyConnection]:
-        with super().get_connection() as connection:
-            try:
-                yield connection
-            finally:
-                connection.close()
+        pool = _POOLS.setdefault(f"{self.database} {self.connection_config}", ConnectionPool(self._open_instance))
+        with pool.connection() as connection:
+            yield connection
+
+    def _open_instance(self) -> DuckDBPyConnection:
+        """A DuckDB instance as dagster-duckdb opens it; it stays open for the pool."""
+        opened = ExitStack()
+        _OPEN.append(opened)
+        return opened.enter_context(super().get_connection())
 
     @property
     def store(self) -> FeatureStore:

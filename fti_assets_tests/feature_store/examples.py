@@ -1,9 +1,7 @@
 """Small definitions and literal rows that the feature store's tests share."""
 
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-import duckdb
 import pyarrow as pa
 
 from fti_assets.vocabulary import (
@@ -34,22 +32,6 @@ ARROW = {
     "timestamp": pa.timestamp("us", tz="UTC"),
     "date": pa.date32(),
 }
-
-
-_IDLE: list[duckdb.DuckDBPyConnection] = []
-
-
-@contextmanager
-def pooled_connection():
-    """A connection to a DuckDB that has its extensions already: loading them is most of what a small test takes."""
-    instance = _IDLE.pop() if _IDLE else duckdb.connect(":memory:")
-    connection = instance.cursor()
-    try:
-        yield connection
-    finally:
-        connection.close()
-        instance.execute("DETACH DATABASE IF EXISTS lake")
-        _IDLE.append(instance)
 
 
 def day(key: str) -> Window:

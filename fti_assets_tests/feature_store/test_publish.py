@@ -16,7 +16,6 @@ from fti_assets_tests.feature_store.examples import (
     YEAR,
     day,
     make_group,
-    pooled_connection,
     read_all,
     rows_of,
 )
@@ -201,11 +200,9 @@ def test_an_unpublished_table_reads_as_an_empty_one_with_its_types(store):
 
 def test_a_moved_store_is_read_from_where_it_lies(tmp_path):
     (tmp_path / "here").mkdir()
-    FeatureStore(tmp_path / "here", pooled_connection).publish(
-        WEATHER, rows_of(WEATHER, *(("a", T0 + n * HOUR, 1.0) for n in range(100))), YEAR
-    )
+    FeatureStore(tmp_path / "here").publish(WEATHER, rows_of(WEATHER, *(("a", T0 + n * HOUR, 1.0) for n in range(100))), YEAR)
     (tmp_path / "here").rename(tmp_path / "there")
-    store = FeatureStore(tmp_path / "there", pooled_connection)
+    store = FeatureStore(tmp_path / "there")
     assert len(read_all(store, WEATHER.table)) == 100
     with store.reading() as connection:
         assert len(store.read(connection, WEATHER.table).fetchall()) == 100

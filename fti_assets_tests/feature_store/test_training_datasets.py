@@ -21,7 +21,6 @@ from fti_assets_tests.feature_store.examples import (
     make_dataset,
     make_group,
     make_view,
-    pooled_connection,
     rows_of,
 )
 
@@ -60,7 +59,7 @@ def fill(store):
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
     """A store that the tests below only read and cut from."""
-    store = FeatureStore(tmp_path_factory.mktemp("filled"), pooled_connection)
+    store = FeatureStore(tmp_path_factory.mktemp("filled"))
     fill(store)
     return store
 
@@ -69,7 +68,7 @@ def filled(tmp_path_factory):
 def store(tmp_path, filled):
     """A copy of the filled store, to be published into."""
     shutil.copytree(filled.root, tmp_path / "store", ignore=shutil.ignore_patterns("training_datasets"))
-    return FeatureStore(tmp_path / "store", pooled_connection)
+    return FeatureStore(tmp_path / "store")
 
 
 def cut(store, dataset=DATASET, cutoff=CUTOFF, snapshot=None):
@@ -227,7 +226,7 @@ def test_an_unknown_snapshot(filled):
     ],
 )
 def test_a_group_that_was_never_published(tmp_path, groups, message):
-    store = FeatureStore(tmp_path, pooled_connection)
+    store = FeatureStore(tmp_path)
     for group in groups:
         store.publish(group, {TRIPS: trips, OUTCOMES: outcomes}[group](), YEAR)
     with pytest.raises(MissingFeaturesError, match=message):
