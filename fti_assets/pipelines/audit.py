@@ -8,6 +8,8 @@ from itertools import groupby
 from typing import Any
 
 import dagster as dg
+import numpy as np
+import pandas as pd
 from duckdb import DuckDBPyConnection
 
 from fti_assets.feature_store import DRAFT, FeatureStore, PublishError, Stored
@@ -39,9 +41,10 @@ def publish_audited(
     """
     started, run = time.monotonic(), context.run.run_id
     count = store.draft(connection, target.table, rows, window)
+    days = _days_of_rows(connection, target.table, window)
     if not may_be_empty:
-        _refuse_empty(connection, target.table, window)
-    results = _audit(connection, target, window)
+        _refuse_empty(target.table, days, window)
+    results = _audit(connection, target, days)
     yield from _checks(context, target, results)
     if results:
         _record(store, connection, target, results, window, run)
@@ -61,27 +64,42 @@ def publish_audited(
     )
 
 
-def _refuse_empty(connection: DuckDBPyConnection, table: Table, window: Window | None) -> None:
+def _days_of_rows(connection: DuckDBPyConnection, table: Table, window: Window | None) -> pd.Categorical[Any]:
+    """The partition key of each row of the draft.
+
+    Found by a search among the midnights of the window: to convert each time into the calendar's zone takes ten times as long.
+    """
+    keys = _partitions(table, window)
+    categories = pd.Index(keys)
+    if table.time is None or table.cadence is None:
+        row = connection.execute(f"SELECT count(*) FROM {DRAFT}").fetchone()
+        return pd.Categorical.from_codes(np.zeros(row[0] if row else 0, dtype=np.int8), categories=categories)
+    borders = [int(table.cadence.window(key).start.timestamp()) * 1_000_000 for key in keys]
+    times = connection.execute(f"SELECT epoch_us({quoted(table.time)}) AS t FROM {DRAFT}").fetchnumpy()["t"]
+    return pd.Categorical.from_codes(np.searchsorted(borders, times, side="right") - 1, categories=categories)
+
+
+def _refuse_empty(table: Table, days: pd.Categorical, window: Window | None) -> None:
     """Raises PublishError when a partition has no rows: a range is refused where a run of that day alone would be."""
-    there = {key for (key,) in connection.execute(f"SELECT DISTINCT {_partition_of(table)} FROM {DRAFT}").fetchall()}
-    empty = [key for key in _partitions(table, window) if key not in there]
+    counts = np.bincount(days.codes, minlength=len(days.categories))
+    empty = [str(key) for key, rows in zip(days.categories, counts, strict=True) if not rows]
     if empty:
         more = f" and {len(empty) - 5} more days" if len(empty) > 5 else ""
-        days = f" for {', '.join(empty[:5])}{more}" if window else ""
+        shown = f" for {', '.join(empty[:5])}{more}" if window else ""
         raise PublishError(
-            f"The pipeline of '{table}' gave no rows{days}; nothing was published.",
+            f"The pipeline of '{table}' gave no rows{shown}; nothing was published.",
             next_step="See whether its source has rows for it, or state may_be_empty=True if emptiness is meant.",
         )
 
 
-def _audit(connection: DuckDBPyConnection, target: Stored, window: Window | None) -> list[ExpectationResult]:
-    table, expectations = target.table, target.contract.expectations
+def _audit(connection: DuckDBPyConnection, target: Stored, days: pd.Categorical) -> list[ExpectationResult]:
+    expectations = target.contract.expectations
     if not expectations:
         return []
     columns = [quoted(name) for name in dict.fromkeys(name for e in expectations for name in e.columns)]
-    query = f"SELECT {', '.join([*columns, f'{_partition_of(table)} AS __partition'])} FROM {DRAFT}"
+    query = f"SELECT {', '.join(columns) or '1'} FROM {DRAFT}"
     frame = connection.execute(query).to_arrow_table().to_pandas(strings_to_categorical=True)
-    return validate(frame, frame["__partition"], expectations, _partitions(table, window))
+    return validate(frame, pd.Series(days), expectations, list(days.categories))
 
 
 def _checks(
@@ -112,14 +130,6 @@ def _record(
         run=run,
     )
     store.append(connection, VALIDATION_RESULTS, rows, description="Every result of every validation.", run=run)
-
-
-def _partition_of(table: Table) -> str:
-    """SQL that gives the partition key of a row."""
-    if table.time is None or table.cadence is None:
-        return "''"
-    zone = table.cadence.timezone.replace("'", "''")
-    return f"strftime(timezone('{zone}', {quoted(table.time)}), '%Y-%m-%d')"
 
 
 def _partitions(table: Table, window: Window | None) -> list[str]:

@@ -20,7 +20,7 @@ from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
-from dagster._serdes import ConfigurableClassData, serialize_value
+from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection
 
 EVENT_BATCH_SIZE = "5000"
@@ -54,7 +54,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             statement = SqlEventLogStorageTable.insert().returning(SqlEventLogStorageTable.c.id, sort_by_parameter_order=True)
             event_ids = list(index.execute(statement, rows).scalars())
             self._index_assets(index, events, event_ids)
-            self._index_checks(index, events, event_ids)
+            self._index_checks(index, events, event_ids, [row["event"] for row in rows])
             # Within the other transaction: Dagster stores the events of a batch that failed once more, one by one.
             with self.run_connection(events[0].run_id) as log:
                 log.execute(SqlEventLogStorageTable.insert(), rows)
@@ -69,15 +69,17 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         for event, id_ in sorted(last.values(), key=lambda pair: pair[1]):
             self._store_asset_event(conn, event, id_)
 
-    def _index_checks(self, conn: Connection, events: Sequence[EventLogEntry], event_ids: Sequence[int]) -> None:
+    def _index_checks(
+        self, conn: Connection, events: Sequence[EventLogEntry], event_ids: Sequence[int], texts: Sequence[str]
+    ) -> None:
         table = AssetCheckExecutionsTable
         planned: list[dict[str, Any]] = []
         evaluated: dict[_CheckKey, dict[str, Any]] = {}
-        for event, id_ in zip(events, event_ids, strict=True):
+        for event, id_, text in zip(events, event_ids, texts, strict=True):
             if event.dagster_event_type == DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
-                planned += self._planned_rows(event, id_)
+                planned += self._planned_rows(event, id_, text)
             elif event.dagster_event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
-                row = self._evaluated_row(event, id_)
+                row = self._evaluated_row(event, id_, text)
                 evaluated[_check_key(row)] = row
         if planned:
             conn.execute(table.insert(), planned)
@@ -91,7 +93,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             if added:
                 conn.execute(table.insert(), added)
 
-    def _planned_rows(self, event: EventLogEntry, event_id: int) -> list[dict[str, Any]]:
+    def _planned_rows(self, event: EventLogEntry, event_id: int, text: str) -> list[dict[str, Any]]:
         plan = event.get_dagster_event().asset_check_planned_data
         subset = plan.partitions_subset
         row = {
@@ -99,13 +101,13 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             "check_name": plan.check_name,
             "run_id": event.run_id,
             "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
-            "evaluation_event": serialize_value(event),
+            "evaluation_event": text,
             "evaluation_event_timestamp": _stamp(event),
             "evaluation_event_storage_id": event_id,
         }
         return [{**row, "partition": key} for key in (subset.get_partition_keys() if subset else [None])]
 
-    def _evaluated_row(self, event: EventLogEntry, event_id: int) -> dict[str, Any]:
+    def _evaluated_row(self, event: EventLogEntry, event_id: int, text: str) -> dict[str, Any]:
         evaluation = event.get_dagster_event().asset_check_evaluation_data
         status = AssetCheckExecutionRecordStatus
         target = evaluation.target_materialization_data
@@ -115,7 +117,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             "partition": evaluation.partition,
             "run_id": event.run_id,
             "execution_status": (status.SUCCEEDED if evaluation.passed else status.FAILED).value,
-            "evaluation_event": serialize_value(event),
+            "evaluation_event": text,
             "evaluation_event_timestamp": _stamp(event),
             "evaluation_event_storage_id": event_id,
             "materialization_event_storage_id": target.storage_id if target else None,

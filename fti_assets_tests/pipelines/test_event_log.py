@@ -162,7 +162,7 @@ def test_a_check_evaluated_twice_in_one_batch_keeps_the_last_result(ours, stock,
 class _Full(BatchingSqliteEventLogStorage):
     """Refuses to index checks, as a full disk would."""
 
-    def _index_checks(self, conn, events, event_ids):
+    def _index_checks(self, conn, events, event_ids, texts):
         raise OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full"))
 
 
@@ -189,8 +189,8 @@ from fti_assets.pipelines.check_events import report_by_partition
 from fti_assets.pipelines.event_log import BatchingSqliteEventLogStorage
 
 class Killed(BatchingSqliteEventLogStorage):
-    def _index_checks(self, conn, events, event_ids):
-        super()._index_checks(conn, events, event_ids)
+    def _index_checks(self, conn, events, event_ids, texts):
+        super()._index_checks(conn, events, event_ids, texts)
         os.kill(os.getpid(), signal.SIGKILL)
 
 first, batch = pickle.load(sys.stdin.buffer)

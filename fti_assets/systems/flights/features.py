@@ -21,8 +21,11 @@ SCHEDULED_FLIGHTS_SQL = """
 WITH holidays(day) AS (
     VALUES (DATE '2013-01-01'), ('2013-01-21'), ('2013-02-18'), ('2013-05-27'), ('2013-07-04'), ('2013-09-02'),
            ('2013-10-14'), ('2013-11-28'), ('2013-12-25'), ('2014-01-01')
-), scheduled AS (
+), scheduled AS MATERIALIZED (
     SELECT *, timezone('America/New_York', scheduled_departure) AS local_departure FROM flights
+), near AS (
+    SELECT date, least(7, min(abs(date_diff('day', date, day)))) AS days_to_holiday
+    FROM (SELECT DISTINCT local_departure::DATE AS date FROM scheduled) CROSS JOIN holidays GROUP BY date
 )
 SELECT
     carrier, flight_number, origin, scheduled_departure, destination, tail_number, distance_miles,
@@ -32,10 +35,8 @@ SELECT
     hour(local_departure)::BIGINT AS departure_hour,
     isodow(local_departure)::BIGINT AS weekday,
     count(*) OVER (PARTITION BY origin, date_trunc('hour', scheduled_departure)) AS origin_departures,
-    least(7, list_min(list_transform(
-        (SELECT list(day) FROM holidays), lambda d: abs(date_diff('day', d, local_departure::DATE))
-    )))::BIGINT AS days_to_holiday
-FROM scheduled
+    days_to_holiday
+FROM scheduled JOIN near ON near.date = local_departure::DATE
 """
 
 
