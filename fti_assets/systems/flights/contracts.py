@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from fti_assets.systems.flights.staged import DAYS
+from fti_assets.systems.flights.staged import DAYS, ORIGINS, OWNER
 from fti_assets.vocabulary import (
     Column,
     Contract,
@@ -24,10 +24,8 @@ from fti_assets.vocabulary import (
     expect,
 )
 
-OWNER = "team:data-engineering"
 SCIENCE = "team:data-science"
 FRESH = timedelta(hours=30)
-NEW_YORK_AIRPORTS = ("EWR", "JFK", "LGA")
 
 FLIGHT = Entity("flight", ("carrier", Column("flight_number", "int"), "origin", Column("scheduled_departure", "timestamp")))
 ORIGIN = Entity("origin", ("origin",))
@@ -59,7 +57,7 @@ SCHEDULED_FLIGHTS = FeatureGroup(
         fresh_within=FRESH,
         expectations=(
             expect.row_count(low=1),
-            expect.one_of("origin", NEW_YORK_AIRPORTS),
+            expect.one_of("origin", ORIGINS),
             expect.between("scheduled_minutes", 20, 1_000, severity="warning", mostly=0.99),
             expect.not_null("tail_number", severity="warning", mostly=0.95),
         ),
@@ -108,7 +106,7 @@ ORIGIN_DELAYS = FeatureGroup(
         fresh_within=FRESH,
         expectations=(
             expect.row_count(low=1),
-            expect.one_of("origin", NEW_YORK_AIRPORTS),
+            expect.one_of("origin", ORIGINS),
             expect.between("origin_departures_3h", 0, 200),
             expect.between("origin_delay_3h", -60, 600, severity="warning"),
         ),
@@ -186,7 +184,7 @@ ORIGIN_WEATHER = FeatureGroup(
         owner=OWNER,
         fresh_within=FRESH,
         expectations=(
-            expect.one_of("origin", NEW_YORK_AIRPORTS),
+            expect.one_of("origin", ORIGINS),
             expect.between("temp_f", -60, 130),
             expect.between("visibility_miles", 0, 10, severity="warning"),
             expect.row_count(low=60, high=78, severity="warning"),
