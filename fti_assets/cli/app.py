@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fti_assets.cli import datasets, features, land, models, predictions, run, status
+from fti_assets.cli import datasets, features, lake, land, models, predictions, run, status
 from fti_assets.cli.terminal import say
 from fti_assets.errors import FtiError
 
@@ -74,3 +74,4 @@ app.add_typer(features.app, name="features")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(models.app, name="models")
 app.add_typer(predictions.app, name="predictions")
+app.add_typer(lake.app, name="lake")

@@ -61,8 +61,7 @@ def _show_tables(store: FeatureStore, tables: list[TableInfo]) -> None:
     if not tables:
         say("No table is published. `fti run SYSTEM` makes them.")
         return
-    with store.connect() as connection:
-        published = dict(connection.execute(_PUBLISHED).fetchall())
+    published = store.last_published()
     rows: list[tuple[object, ...]] = []
     before = ""
     for info in tables:
@@ -78,13 +77,6 @@ def _show_tables(store: FeatureStore, tables: list[TableInfo]) -> None:
         )
         before = info.schema
     show_table(["schema", "table", "rows", "files", "size", "last published (UTC)"], rows, right=("size",))
-
-
-_PUBLISHED = """
--- one row per table: when it was last written
-SELECT json_extract_string(commit_extra_info, '$.table'), max(snapshot_time)
-FROM lake.snapshots() WHERE commit_extra_info IS NOT NULL GROUP BY 1
-"""
 
 
 def _show_models() -> None:

@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fti_assets import stores
 from fti_assets.errors import FtiError, NotFoundError, not_found
+from fti_assets.stores import data_root, feature_store, lake_place, landing_zone, tracking_uri
 from fti_assets.vocabulary import checked_name
 
 if TYPE_CHECKING:
@@ -14,31 +16,20 @@ if TYPE_CHECKING:
 
     from dagster import DagsterInstance
 
-    from fti_assets.collection import LandingZone
-    from fti_assets.feature_store import FeatureStore
     from fti_assets.model_registry import ModelRegistry
 
-
-def data_root() -> Path:
-    """Folder of the embedded stores; the same as `fti_assets.pipelines.data_root`, without loading Dagster (1.5 s)."""
-    return Path(os.environ.get("FTI_DATA_DIR", "data"))
-
-
-def tracking_uri() -> str:
-    """Address of the model registry; the same as that of `fti_assets.pipelines.RegistryResource`."""
-    return os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{data_root().resolve() / 'mlflow' / 'mlflow.db'}")
-
-
-def feature_store() -> FeatureStore:
-    from fti_assets.feature_store import FeatureStore
-
-    return FeatureStore(data_root())
-
-
-def landing_zone() -> LandingZone:
-    from fti_assets.collection import LandingZone
-
-    return LandingZone(data_root() / "landing")
+__all__ = [
+    "dagster_home",
+    "dagster_instance",
+    "data_root",
+    "feature_store",
+    "has_registry",
+    "known",
+    "lake_place",
+    "landing_zone",
+    "model_registry",
+    "tracking_uri",
+]
 
 
 def has_registry() -> bool:
@@ -53,11 +44,9 @@ def model_registry() -> ModelRegistry:
     Raises:
         NotFoundError: nothing was ever trained into it.
     """
-    from fti_assets.model_registry import ModelRegistry
-
     if not has_registry():
         raise NotFoundError(f"There is no model registry at {tracking_uri()}.", next_step="`fti run SYSTEM` trains a first model.")
-    return ModelRegistry(tracking_uri())
+    return stores.model_registry()
 
 
 def dagster_home(workspace: Path) -> Path:

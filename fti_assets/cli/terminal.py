@@ -28,6 +28,11 @@ def console(*, stderr: bool = False) -> Console:
     return Console(file=stream, highlight=False, width=width)
 
 
+def width() -> int:
+    """Columns of the terminal, or of what stands in for one."""
+    return console().width
+
+
 def say(text: str, style: str = "", *, stderr: bool = False) -> None:
     """Prints a sentence as it is: no markup in it is read, and no path in it is broken."""
     console(stderr=stderr).print(Text(text, style=style), soft_wrap=True)
@@ -88,6 +93,11 @@ def shown(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     return str(value)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: `1 file`, `1,200 files`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def size(count: int) -> str:

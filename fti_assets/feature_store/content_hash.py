@@ -5,7 +5,22 @@ from __future__ import annotations
 import hashlib
 
 import pyarrow as pa
+from duckdb import DuckDBPyConnection
 from pyarrow import compute as pc
+
+from fti_assets.feature_store.drafting import storage_order
+from fti_assets.feature_store.reading import read
+from fti_assets.vocabulary import Table, Window, quoted
+
+
+def content_hash(connection: DuckDBPyConnection, table: Table, window: Window | None = None) -> str:
+    """SHA-256, in hexadecimal, of the promised columns of a table within `window`, or of all of it.
+
+    Neither the order in which windows were published nor how often makes a difference, nor do files and publication times.
+    """
+    names = dict.fromkeys([*storage_order(table), *(column.name for column in table.columns)])
+    rows = read(connection, table, window).order(", ".join(map(quoted, names)))
+    return content_digest(rows.to_arrow_table()).hex()
 
 
 def content_digest(table: pa.Table) -> bytes:

@@ -6,8 +6,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from fti_assets.errors import not_found
+from fti_assets.errors import FtiError, not_found
+from fti_assets.feature_store.definitions import from_data
+from fti_assets.vocabulary import TrainingDataset
 
 _FILE = "manifest.json"
 
@@ -23,6 +26,8 @@ class Manifest:
         positive_share: mean of the label in each split.
         unlabelled_rows: rows of the spine before the cut-off that were left out, since their label was not known by then.
         content_hash: SHA-256 of all values of all splits, independent of the file format.
+        definition: the dataset as it was defined when it was cut, see `fti_assets.feature_store.definitions`; None in
+            manifests that were written before definitions were kept.
     """
 
     id: str
@@ -41,6 +46,27 @@ class Manifest:
     content_hash: str
     code_version: str
     created_at: str
+    definition: Mapping[str, Any] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.dataset}/{self.id}"
+
+    @property
+    def defined(self) -> TrainingDataset:
+        """The training dataset as it was defined when it was cut; the code that defined it is not needed.
+
+        Raises:
+            FtiError: the manifest is from before definitions were kept.
+            DefinitionError: the definition was stored by a version that says more than this one understands.
+        """
+        if self.definition is None:
+            raise FtiError(
+                f"Training dataset '{self}' was cut before definitions were kept with datasets, so nothing says how it was made.",
+                next_step="Cut it by its definition in code, with the snapshot and cut-off that its manifest names.",
+            )
+        found = from_data(self.definition)
+        assert isinstance(found, TrainingDataset)  # that is what is written
+        return found
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

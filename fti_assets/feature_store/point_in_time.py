@@ -2,130 +2,213 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from itertools import count
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 
+import numpy as np
+import polars as pl
+import pyarrow as pa
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
-from fti_assets.errors import DefinitionError, NotFoundError
+from fti_assets.errors import DefinitionError, not_found
+from fti_assets.feature_store.completed import Completed, Joined, Piece
+from fti_assets.feature_store.deprecation import warn_of_deprecated
 from fti_assets.feature_store.errors import MissingFeaturesError
+from fti_assets.feature_store.group_rows import GroupRows
+from fti_assets.feature_store.join import Join, event_time_column
+from fti_assets.feature_store.key_codes import Codes, KeyCodes
 from fti_assets.feature_store.lake import table_exists
-from fti_assets.feature_store.reading import require_columns
-from fti_assets.vocabulary import FeatureGroup, FeatureSelection, FeatureView, quoted
+from fti_assets.feature_store.latest_match import Integers, Questions, compacted
+from fti_assets.feature_store.reading import read, require_columns
+from fti_assets.feature_store.spine import NO_TIME, Spine
+from fti_assets.feature_store.windowed import windowed
+from fti_assets.vocabulary import (
+    FeatureSelection,
+    FeatureView,
+    Selection,
+    Window,
+    WindowedSelection,
+    groups_of,
+    join_sources,
+)
 
-_ROW = '"__row"'
-_NUMBERS = count()
+_SPINE_BYTES = 40
+"""What a row of the spine takes while it is joined: its time, its place in time, the numbers of its keys."""
 
 
-def event_time_column(group: FeatureGroup) -> str:
-    """Name of the column that says when the joined values of `group` became known."""
-    return f"{group.versioned_name}__event_time"
+def complete(connection: DuckDBPyConnection, spine: Spine, join: Join, *, memory: int | None = None) -> Completed:
+    """Joins features to a spine, each value as known at the time of its row. See `docs/point-in-time.md` for the semantics.
 
-
-def complete(connection: DuckDBPyConnection, spine: DuckDBPyRelation, view: FeatureView) -> DuckDBPyRelation:
-    """Joins the features of `view` to `spine`, as known at the time `view.at` of each row.
-
-    A value is visible when its event time is at or before the row's time and, with a ttl, no older than the ttl (both ends
-    inclusive). After the ttl a value is null, not an older one. Null keys and null times match nothing. Groups without
-    event time are joined by key alone.
-
-    Args:
-        connection: of the lake, at the snapshot to read from.
-        spine: has the spine's columns under their names; others come through untouched.
-        view: what to join.
-
-    Returns:
-        As many rows as the spine has, in its order: its columns, the features in the view's order of groups, and for each
-        group with event time the column `event_time_column(group)`.
+    The connection is one of the lake, at the snapshot to read from, and stays open until the result has been asked for. A join
+    that needs more than `memory` bytes, the connection's memory limit unless given, is made piece by piece.
 
     Raises:
-        NotFoundError: the spine lacks a column that the view joins by.
-        DefinitionError: the spine has a column of the name of a feature to be joined.
-        MissingFeaturesError: a group of the view was never published, or not yet with the chosen features.
+        NotFoundError: the spine lacks a column that is joined by.
+        DefinitionError: a column has the wrong type, or the name of a feature to be joined.
+        MissingFeaturesError: a group was never published, or not yet with the chosen features.
     """
-    _check_spine(spine, view)
-    _check_published(connection, view)
-    spine.create_view("spine_rows", replace=True)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE spine AS SELECT *, row_number() OVER () AS {_ROW} FROM spine_rows")
-    completed = f"completed_{next(_NUMBERS)}"  # of its own, so that a later call does not change what this one returned
-    query = f"SELECT * EXCLUDE ({_ROW}) FROM ({_query(connection, view)}) ORDER BY {_ROW}"
-    connection.execute(f"CREATE TEMP TABLE {completed} AS {query}")
-    connection.execute("DROP TABLE spine")
-    return connection.table(completed)
+    check(connection, spine, join)
+
+    def pieces() -> Iterator[Piece]:
+        with connection.cursor() as own:  # the reader may be busy on the connection with what is given to it
+            limit = memory or _memory(own)
+            for piece in spine.chunks(_chunk_rows(join, spine.rows, limit)):
+                work = _Work(own, piece, join, memory=limit)
+                yield piece, [work.joined(selection) for selection in join.selections]
+
+    return Completed(spine, join.names, pieces)
 
 
-def _check_spine(spine: DuckDBPyRelation, view: FeatureView) -> None:
-    existing = ", ".join(spine.columns)
-    needed = {view.at, *(key.name for selection in view.joined for key in selection.group.entity.keys)}
-    missing = sorted(needed - set(spine.columns))
-    if missing:
-        raise NotFoundError(
-            f"The spine lacks {', '.join(missing)}, which view '{view.versioned_name}' joins by. It has: {existing}."
-        )
-    hidden = [name for selection in view.joined for name in selection.names if name in spine.columns]
+def check(connection: DuckDBPyConnection, spine: Spine, join: Join) -> None:
+    """Sees that a join can be made; raises as `complete` does."""
+    hidden = [name for name in join.names if name in spine.columns]
     if hidden:
         raise DefinitionError(
-            f"The spine already has {', '.join(hidden)}, which view '{view.versioned_name}' joins. It has: {existing}.",
-            next_step="Leave these columns out of the spine.",
+            f"The spine already has {', '.join(hidden)}, to be joined. It has: {', '.join(spine.columns)}.",
+            next_step="Leave these columns out of the spine, or join with .prefixed('...').",
         )
-
-
-def _check_published(connection: DuckDBPyConnection, view: FeatureView) -> None:
-    unpublished = [str(s.group.table) for s in view.joined if not table_exists(connection, s.group.table)]
+    head = spine.head()
+    head.instants(join.at)
+    if isinstance(join.known_at, str):
+        head.instants(join.known_at)
+    elif join.known_at is not None and not isinstance(join.known_at, datetime):
+        raise DefinitionError(f"known_at is a {type(join.known_at).__name__}; give a datetime or the name of a column.")
+    unpublished = sorted({str(g.table) for s in join.selections for g in groups_of(s) if not table_exists(connection, g.table)})
     if unpublished:
         raise MissingFeaturesError(
-            f"View '{view.versioned_name}' reads {', '.join(unpublished)}, which was never published.",
+            f"{', '.join(unpublished)}, which the features are read from, was never published.",
             next_step="Materialise these feature groups first.",
         )
-    for selection in view.joined:
-        require_columns(connection, selection.group.table, selection.names)
+    for selection in join.selections:
+        _check_selection(connection, head, selection)
+    warn_of_deprecated([group for selection in join.selections for group in groups_of(selection)], connection)
 
 
-def _query(connection: DuckDBPyConnection, view: FeatureView) -> str:
-    spine_time = f"s.{quoted(view.at)}"
-    bounds = connection.execute(f"SELECT min({quoted(view.at)}), max({quoted(view.at)}) FROM spine").fetchone() or (None, None)
-    selected, joins = [], []
-    for n, selection in enumerate(view.joined):
-        alias = f"g{n}"
-        selected += _values(alias, selection, spine_time)
-        joins.append(_join(alias, selection, spine_time, bounds))
-    return "\n".join([f"SELECT {', '.join(['s.*', *selected])}", "FROM spine AS s", *joins])
-
-
-def _values(alias: str, selection: FeatureSelection, spine_time: str) -> list[str]:
+def _check_selection(connection: DuckDBPyConnection, head: Spine, selection: Selection) -> None:
     group = selection.group
-    names = [f"{alias}.{quoted(name)}" for name in selection.names]
-    if group.event_time is None:
-        return names
-    event_time = f"{alias}.{quoted(group.event_time)}"
-    if group.ttl is None:
-        return [*names, f'{event_time} AS "{event_time_column(group)}"']
-    # The ttl is applied after the as-of match: if the newest value has expired, so has every older one.
-    fresh = f"{event_time} >= {spine_time} - {_interval(group.ttl)}"
-    kept = [f"CASE WHEN {fresh} THEN {value} END AS {quoted(name)}" for name, value in zip(selection.names, names, strict=True)]
-    return [*kept, f'CASE WHEN {fresh} THEN {event_time} END AS "{event_time_column(group)}"']
+    names = selection.names if isinstance(selection, FeatureSelection) else [a.column for a in selection.aggregates if a.column]
+    require_columns(connection, group.table, names)
+    for key, source in join_sources(selection).items():
+        if isinstance(source, FeatureSelection):
+            _check_selection(connection, head, source)
+        else:
+            if source not in head.columns:
+                raise not_found(
+                    "Column",
+                    source,
+                    head.columns,
+                    where=f"the spine, and '{group.versioned_name}' is joined by it",
+                    next_step=f"Add it, or name another column: .on({key}='...').",
+                )
+            head.key(source, group.table.column(key).type, group.versioned_name)
 
 
-def _join(alias: str, selection: FeatureSelection, spine_time: str, bounds: tuple[object, object]) -> str:
-    group = selection.group
-    on = " AND ".join(f"s.{quoted(key)} = {alias}.{quoted(key)}" for key in group.entity.key_names)
-    if group.event_time is None:
-        return f"LEFT JOIN {group.table.sql} AS {alias} ON {on}"
-    time = quoted(group.event_time)
-    columns = ", ".join(quoted(name) for name in dict.fromkeys([*group.entity.key_names, group.event_time, *selection.names]))
-    rows = f"(SELECT {columns} FROM {group.table.sql} WHERE {_reachable(time, group.ttl, bounds)})"
-    return f"ASOF LEFT JOIN {rows} AS {alias} ON {on} AND {spine_time} >= {alias}.{time}"
+def _chunk_rows(join: Join, rows: int, memory: int) -> int:
+    """How many rows of a spine are joined at once, so that they and their values take half of the memory at most."""
+    width = _SPINE_BYTES + sum(8 + 8 * len(selection.output_names) for selection in join.selections)
+    return max(50_000, min(rows, memory // 2 // width))
 
 
-def _reachable(time: str, ttl: timedelta | None, bounds: tuple[object, object]) -> str:
-    """Restricts a group to the event times that a spine between `bounds` can see, so that other files are not read."""
-    first, last = bounds
-    if first is None or last is None:
-        return "false"
-    seen = f"{time} <= TIMESTAMPTZ '{last}'"
-    return seen if ttl is None else f"{seen} AND {time} >= TIMESTAMPTZ '{first}' - {_interval(ttl)}"
+def _memory(connection: DuckDBPyConnection) -> int:
+    """The connection's memory limit in bytes."""
+    row = connection.execute("SELECT current_setting('memory_limit')").fetchone()
+    amount, unit = str(row[0] if row else "").split()
+    return int(float(amount) * 1024 ** ("bytes", "KiB", "MiB", "GiB", "TiB").index(unit))
 
 
-def _interval(span: timedelta) -> str:
-    microseconds = span // timedelta(microseconds=1)
-    return f"to_microseconds({microseconds})"
+class _Work:
+    """The join for one piece of a spine. What several selections need is worked out once."""
+
+    def __init__(self, connection: DuckDBPyConnection, spine: Spine, join: Join, *, memory: int) -> None:
+        self._connection, self._spine, self._join = connection, spine, join
+        self._memory = memory
+        self._times = spine.instants(join.at)
+        self._known_at = _known_at(spine, join.known_at)
+        self._numbered: dict[tuple[object, ...], tuple[KeyCodes, Codes]] = {}
+        self._orders: dict[bool, Integers] = {}
+
+    def joined(self, selection: Selection) -> Joined:
+        """The values of a selection for each row of the spine."""
+        numbering, codes = self._codes(selection)
+        static = selection.group.event_time is None
+        questions = self._questions(codes, static=static)
+        if isinstance(selection, WindowedSelection):
+            rows = windowed(self._connection, selection, numbering, questions)
+            return Joined.of(rows, np.arange(self._spine.rows))
+        return self._newest(selection, numbering, questions)
+
+    def _newest(self, selection: FeatureSelection, numbering: KeyCodes, questions: Questions) -> Joined:
+        rows = GroupRows.of(self._connection, selection.group, questions)
+        wanted, positions = compacted(rows.newest(numbering, questions, memory=self._memory // 4), rows.count)
+        return Joined.of(rows.take(wanted, self._columns(selection)), positions)
+
+    def _columns(self, selection: FeatureSelection) -> dict[str, str]:
+        """The columns of the group that are joined, by the names they get."""
+        columns = dict(zip(selection.output_names, selection.names, strict=True))
+        if self._join.event_times and selection.group.event_time:
+            columns[event_time_column(selection.group, selection.prefix)] = selection.group.event_time
+        return columns
+
+    def _codes(self, selection: Selection) -> tuple[KeyCodes, Codes]:
+        """The entities that the rows of the spine are about."""
+        kinds = {key: selection.group.table.column(key).type for key in selection.join_keys}
+        sources = join_sources(selection)
+        about = tuple((sources[key], kind) for key, kind in kinds.items())
+        if about not in self._numbered:
+            columns = [
+                self._found(source)
+                if isinstance(source, FeatureSelection)
+                else self._spine.key(source, kinds[key], selection.group.versioned_name)
+                for key, source in sources.items()
+            ]
+            self._numbered[about] = KeyCodes.of(columns)
+        return self._numbered[about]
+
+    def _found(self, source: FeatureSelection) -> pa.Array:
+        """A key that is found in another group, for each row of the spine."""
+        values = self.joined(source).values(0, self._spine.rows).to_series(0)
+        return values.to_physical().to_arrow() if values.dtype == pl.Datetime else values.to_arrow()
+
+    def _questions(self, codes: Codes, *, static: bool) -> Questions:
+        known = self._known_at
+        valid = codes >= 0 if static else (codes >= 0) & (self._times != NO_TIME)
+        if known is not None:
+            valid &= known != NO_TIME
+        return Questions(
+            np.where(valid, codes, np.int32(-1)), np.zeros_like(self._times) if static else self._times, self._order(static), known
+        )
+
+    def _order(self, static: bool) -> Integers:
+        """Positions of the rows of the spine in order of time."""
+        if static not in self._orders:
+            times = self._times
+            stands = static or bool(np.all(times[:-1] <= times[1:]))
+            self._orders[static] = np.arange(len(times)) if stands else np.argsort(times, kind="stable")
+        return self._orders[static]
+
+
+def _known_at(spine: Spine, known_at: datetime | str | None) -> Integers | None:
+    """For each row of the spine when its values had to be known, microseconds."""
+    if known_at is None:
+        return None
+    if isinstance(known_at, str):
+        return spine.instants(known_at)
+    instant = known_at.replace(tzinfo=UTC) if known_at.tzinfo is None else known_at
+    return np.full(spine.rows, (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1))
+
+
+def own_spine(
+    connection: DuckDBPyConnection, features: FeatureView | Sequence[Selection], between: Window | None
+) -> DuckDBPyRelation:
+    """The rows of a view's own spine between two times, all of them unless a window is given.
+
+    Raises:
+        DefinitionError: there is no view, and so no spine of its own.
+        MissingFeaturesError: the spine was never published.
+    """
+    if not isinstance(features, FeatureView):
+        raise DefinitionError("There is no spine.", next_step="Give the rows to be completed, or a view, which has its own.")
+    table = features.spine.table
+    if not table_exists(connection, table):
+        raise MissingFeaturesError(f"'{table}' was never published.", next_step=f"Materialise '{'/'.join(table.asset_key)}' first.")
+    return read(connection, table, between)

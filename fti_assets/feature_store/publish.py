@@ -1,196 +1,167 @@
-"""Publishing: rows are drafted and checked first, then made visible by window, in one transaction."""
+"""Publishing: a draft becomes visible in place of what its window held, in one transaction."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from duckdb import DuckDBPyConnection, DuckDBPyRelation
+from duckdb import DuckDBPyConnection
 
+from fti_assets.feature_store.contract_registry import CONTRACTS, register
+from fti_assets.feature_store.contracts import Stored, describe, describe_table
+from fti_assets.feature_store.drafting import DRAFT, as_relation, check_draft, drafted_rows, window_condition
 from fti_assets.feature_store.errors import PublishError
-from fti_assets.feature_store.lake import Lake, last_committed_snapshot, literal, within
-from fti_assets.feature_store.schema import SQL_TYPES, check_columns, ensure_table, keep_description
-from fti_assets.vocabulary import Table, Window, quoted
+from fti_assets.feature_store.lake import Lake, instant_literal
+from fti_assets.feature_store.publications import PUBLICATIONS, Publication, next_instant, next_snapshot, record
+from fti_assets.feature_store.schema import PUBLISHED_AT, check_columns, ensure_table, stored_columns, write_description
+from fti_assets.feature_store.superseded import HELD, Difference, compare_draft, held_rows, keep_superseded
+from fti_assets.vocabulary import Table, Window
 
-DRAFT = "draft"
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """What one publication made visible.
-
-    Attributes:
-        snapshot: the first snapshot of the lake that shows it.
-        rows: rows published.
-        replaced: rows of the same window that it took the place of.
-    """
-
-    table: str
-    window: Window | None
-    rows: int
-    replaced: int
-    snapshot: int
-
-
-def draft(connection: DuckDBPyConnection, table: Table, rows: Any, window: Window | None) -> int:
-    """Writes `rows` into a private table of this connection, cast to the promised types and cut to `window`.
-
-    Rows outside the window belong to other partitions and are left out. Nothing is visible to anyone else.
-
-    Args:
-        connection: of the lake.
-        table: where the rows will be published.
-        rows: a relation of this connection, or a pandas, polars or pyarrow table.
-        window: needed when the table has a time column.
-
-    Returns:
-        The number of drafted rows.
-
-    Raises:
-        PublishError: columns or types differ, a key or time is null, or a key comes twice.
-    """
-    relation = _relation(connection, rows)
-    check_columns(table, dict(zip(relation.columns, map(str, relation.types), strict=True)))
-    relation.create_view("draft_rows", replace=True)
-    where = _condition(table, window)
-    timeless = f" OR {quoted(table.time)} IS NULL" if table.time else ""  # kept, so that they are refused below
-    columns = ", ".join(f"{quoted(c.name)}::{SQL_TYPES[c.type]} AS {quoted(c.name)}" for c in table.columns)
-    order = ", ".join(map(quoted, _required(table))) or "ALL"
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {DRAFT} AS SELECT {columns} FROM draft_rows WHERE {where}{timeless} ORDER BY {order}"
-    )
-    _refuse_null(connection, table)
-    _refuse_duplicates(connection, table)
-    connection.execute(f"COMMENT ON TABLE {DRAFT} IS {literal(_identity(table, window))}")
-    row = connection.execute(f"SELECT count(*) FROM {DRAFT}").fetchone()
-    assert row is not None
-    return int(row[0])
+_INLINED_ROWS = 1000
 
 
 def publish(
-    lake: Lake, connection: DuckDBPyConnection, table: Table, window: Window | None, *, comment: dict[str, Any], run: str
+    lake: Lake,
+    connection: DuckDBPyConnection,
+    target: Stored,
+    window: Window | None,
+    *,
+    run: str = "",
+    code_version: str = "",
+    may_be_empty: bool = False,
+    published_at: datetime | None = None,
 ) -> Publication:
     """Makes the draft of this connection visible in place of what the window held before.
 
+    In tables that keep superseded rows, a row that was there already keeps its publication time, the others are dated anew,
+    and what they took the place of is kept. Where nothing differs the table is not touched.
+
+    Args:
+        lake: where to publish.
+        connection: of the lake, with the draft.
+        target: what the draft is of.
+        window: whose rows it replaces.
+        run: kept with the publication, so is `code_version`.
+        code_version: of what made the rows.
+        may_be_empty: whether a window without rows is published as such.
+        published_at: when it was first published, for history that is imported from elsewhere; now unless given.
+
     Raises:
-        PublishError: the connection's draft is not one of this table and window, or there is none.
-        IncompatibleSchemaError: the definition lost or changed a column of the published table.
+        PublishError: the draft is of something else or empty, or the publication time is not after the table's last.
+        IncompatibleContractError: the definition would break those who read the published table.
         LockedError: another writer did not finish in time.
     """
-    where = _condition(table, window)
-    _check_draft(connection, table, window)
+    table = target.table
+    where = window_condition(table, window)
+    check_draft(connection, table, window)
+    rows = drafted_rows(connection)
+    if not rows and not may_be_empty:
+        _refuse_empty(table, window)
+    prepare(lake, connection)
     with lake.writing(connection, purpose=f"publishing {table}"):
-        ensure_table(connection, table, comment)
-        replaced = _changed(connection, f"DELETE FROM {table.sql} WHERE {where}")
-        rows = _changed(connection, f"INSERT INTO {table.sql} BY NAME SELECT * FROM {DRAFT}")
-        if not rows and not replaced:
-            keep_description(connection, table)  # a commit that changes nothing leaves no snapshot, and no trace
-        borders = [str(window.start), str(window.end)] if window else None
-        note = {"table": str(table), "rows": rows, "replaced": replaced, "window": borders}
-        _annotate(connection, run, f"publish {table}", note)
-    return Publication(str(table), window, rows, replaced, last_committed_snapshot(connection))
+        ensure_target(connection, target, run=run)
+        instant = next_instant(connection, table, published_at)
+        replace = _replace_differing if table.keeps_superseded else _replace_all
+        replaced, changed = replace(connection, table, where, instant)
+        return record(
+            connection,
+            "publish",
+            table,
+            instant,
+            window=window,
+            rows=rows,
+            replaced=replaced,
+            changed=changed,
+            run=run,
+            code_version=code_version,
+        )
 
 
-def append(lake: Lake, connection: DuckDBPyConnection, table: Table, rows: Any, *, comment: dict[str, Any], run: str) -> None:
-    """Adds `rows` to a table that keeps history, such as that of validation results."""
-    relation = _relation(connection, rows)
+def append(lake: Lake, connection: DuckDBPyConnection, table: Table, rows: Any, *, description: str, run: str = "") -> Publication:
+    """Adds `rows` to a table that keeps history, such as that of validation results.
+
+    Raises:
+        PublishError: the rows do not fit, or the table is one whose rows replace each other.
+        IncompatibleContractError: the definition lost or changed a column of the published table.
+        LockedError: another writer did not finish in time.
+    """
+    if table.keeps_superseded:
+        raise PublishError(f"Rows of '{table}' replace each other and cannot be appended.", next_step="Publish or upsert them.")
+    relation = as_relation(connection, rows)
     check_columns(table, dict(zip(relation.columns, map(str, relation.types), strict=True)))
-    relation.create_view("draft_rows", replace=True)
+    relation.create_view("appended_rows", replace=True)
+    prepare(lake, connection)
     with lake.writing(connection, purpose=f"appending to {table}"):
-        ensure_table(connection, table, comment)
-        connection.execute(f"INSERT INTO {table.sql} BY NAME SELECT * FROM draft_rows")
-        _annotate(connection, run, f"append to {table}", {"table": str(table), "rows": relation.shape[0]})
+        if ensure_table(connection, table):
+            write_description(connection, table, describe_table(table, description))
+        added = _affected(connection, f"INSERT INTO {table.sql} BY NAME SELECT * FROM appended_rows")
+        return record(connection, "append", table, next_instant(connection, table), rows=added, replaced=0, changed=added, run=run)
 
 
-def _annotate(connection: DuckDBPyConnection, run: str, message: str, note: dict[str, Any]) -> None:
-    connection.execute(
-        "CALL lake.set_commit_message($author, $message, extra_info => $note)",
-        {"author": run or "fti_assets", "message": message, "note": json.dumps(note)},
+def prepare(lake: Lake, connection: DuckDBPyConnection) -> None:
+    """Makes the tables in which the lake keeps what was published, where it has none yet.
+
+    Their small inserts go into the database of the catalogue, not into files: a publication a day would be a file a day.
+    """
+    if stored_columns(connection, PUBLICATIONS):
+        return
+    with lake.writing(connection, purpose="making its catalogue of publications"):
+        for table in (CONTRACTS, PUBLICATIONS):
+            ensure_table(connection, table)
+        connection.execute("CALL lake.set_commit_message('fti_assets', 'make the catalogue of publications')")
+    with lake.writing(connection, purpose="making its catalogue of publications"):
+        options = {"rows": _INLINED_ROWS, "schema": PUBLICATIONS.schema}
+        connection.execute("CALL lake.set_option('data_inlining_row_limit', $rows, schema => $schema)", options)
+
+
+def ensure_target(connection: DuckDBPyConnection, target: Stored, *, run: str) -> None:
+    """Registers the contract of what is published and makes its table fit it; within the transaction that publishes.
+
+    Raises:
+        IncompatibleContractError: the definition would break those who read the published table.
+    """
+    is_new = register(connection, target, snapshot=next_snapshot(connection), run=run)
+    own = (PUBLISHED_AT,) if target.table.keeps_superseded else ()
+    if ensure_table(connection, target.table, own=own) or is_new:
+        write_description(connection, target.table, describe(target))
+
+
+def _refuse_empty(table: Table, window: Window | None) -> None:
+    of = f" for {window}" if window else ""
+    raise PublishError(
+        f"There are no rows of '{table}'{of}; nothing was published.", next_step="State may_be_empty=True if emptiness is meant."
     )
 
 
-def _changed(connection: DuckDBPyConnection, statement: str) -> int:
+def _replace_all(connection: DuckDBPyConnection, table: Table, where: str, _: datetime) -> tuple[int, None]:
+    """Puts the draft in place of the window. Returns how many rows were there; that they differ is not looked at."""
+    replaced = _affected(connection, f"DELETE FROM {table.sql} WHERE {where}")
+    connection.execute(f"INSERT INTO {table.sql} BY NAME SELECT * FROM {DRAFT}")
+    return replaced, None
+
+
+def _replace_differing(connection: DuckDBPyConnection, table: Table, where: str, instant: datetime) -> tuple[int, int]:
+    """Puts the draft in place of the window where they differ. Returns how many rows were there, and how many changed."""
+    held = held_rows(table, where)
+    found = compare_draft(connection, table, held)
+    if not found.is_none:
+        keep_superseded(connection, table, held, instant)
+        if found.held:
+            connection.execute(f"DELETE FROM {table.sql} WHERE {where}")
+        connection.execute(f"INSERT INTO {table.sql} BY NAME {_dated(found, instant)}")
+    return found.held, found.changed
+
+
+def _dated(found: Difference, instant: datetime) -> str:
+    """SQL of the whole draft in its order, each row with its publication time: that of before where it is unchanged."""
+    if not found.unchanged:
+        return f"SELECT *, {instant_literal(instant)} AS {PUBLISHED_AT} FROM {DRAFT}"
+    return f"""SELECT d.*, coalesce(u.{PUBLISHED_AT}, {instant_literal(instant)}) AS {PUBLISHED_AT}
+    FROM {DRAFT} AS d LEFT JOIN (FROM {HELD} WHERE is_same) AS u ON d.rowid = u.drafted ORDER BY d.rowid"""
+
+
+def _affected(connection: DuckDBPyConnection, statement: str) -> int:
     """Runs an INSERT or DELETE and returns the number of its rows."""
     row = connection.execute(statement).fetchone()
     assert row is not None
     return int(row[0])
-
-
-def _identity(table: Table, window: Window | None) -> str:
-    return f"{table} {window.start.isoformat()} {window.end.isoformat()}" if window else f"{table} as a whole"
-
-
-def _check_draft(connection: DuckDBPyConnection, table: Table, window: Window | None) -> None:
-    """A draft names what it was made for, so that it cannot take the place of anything else."""
-    row = connection.execute(
-        "SELECT comment FROM duckdb_tables() WHERE temporary AND table_name = $name", {"name": DRAFT}
-    ).fetchone()
-    found = row[0] if row else None
-    wanted = _identity(table, window)
-    if found != wanted:
-        shown = f"it is one of '{found}'" if found else "there is none"
-        raise PublishError(
-            f"The draft to publish is not one of '{wanted}': {shown}.",
-            next_step="Call draft() with the same table and window on the same connection first.",
-        )
-
-
-def _condition(table: Table, window: Window | None) -> str:
-    if table.time is None:
-        if window is not None:
-            raise PublishError(f"'{table}' has no time and is published as a whole, but the window {window} was given.")
-        return "true"
-    if window is None:
-        raise PublishError(f"'{table}' is published by window of '{table.time}', but no window was given.")
-    return within(table.time, window)
-
-
-def _required(table: Table) -> list[str]:
-    """The columns that may not be null, the time first: the order in which rows are stored."""
-    return list(dict.fromkeys([*([table.time] if table.time else []), *table.key]))
-
-
-def _refuse_null(connection: DuckDBPyConnection, table: Table) -> None:
-    required = _required(table)
-    if not required:
-        return
-    counts = ", ".join(f"count(*) - count({quoted(name)})" for name in required)
-    row = connection.execute(f"SELECT {counts} FROM {DRAFT}").fetchone()
-    nulls = {name: count for name, count in zip(required, row or (), strict=True) if count}
-    if nulls:
-        found = ", ".join(f"'{name}' in {count:,} rows" for name, count in nulls.items())
-        raise PublishError(
-            f"Rows for '{table}' have no key or time: null {found}.", next_step="Filter or mend them in the pipeline."
-        )
-
-
-def _refuse_duplicates(connection: DuckDBPyConnection, table: Table) -> None:
-    key = ", ".join(map(quoted, table.key))
-    if not key:
-        return
-    twice = connection.execute(
-        f"SELECT {key}, count(*) AS times FROM {DRAFT} GROUP BY {key} HAVING count(*) > 1 ORDER BY {key} LIMIT 3"
-    ).fetchall()
-    if twice:
-        examples = "; ".join(f"({', '.join(map(str, values))}) {times} times" for *values, times in twice)
-        raise PublishError(
-            f"Rows for '{table}' repeat the key ({', '.join(table.key)}): {examples}.",
-            next_step="Deduplicate them in the pipeline.",
-        )
-
-
-def _relation(connection: DuckDBPyConnection, rows: Any) -> DuckDBPyRelation:
-    """The rows as a relation of this connection."""
-    if isinstance(rows, DuckDBPyRelation):
-        return rows
-    import pyarrow as pa
-
-    if hasattr(rows, "iloc"):  # pandas
-        return connection.from_arrow(pa.Table.from_pandas(rows, preserve_index=False))
-    if hasattr(rows, "__arrow_c_stream__"):  # pyarrow, polars and others
-        return connection.from_arrow(pa.table(rows))
-    raise PublishError(
-        f"Rows of type '{type(rows).__name__}' cannot be published.",
-        next_step="Give a relation, or a pandas, polars or pyarrow table.",
-    )

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from fti_assets.feature_store.errors import MissingFeaturesError
-from fti_assets.feature_store.lake import table_exists, within
-from fti_assets.feature_store.schema import SQL_TYPES
+from fti_assets.feature_store.lake import within
+from fti_assets.feature_store.schema import PUBLISHED_AT, SQL_TYPES, SUPERSEDED_AT, stored_columns
 from fti_assets.vocabulary import Table, Window, quoted
 
 
@@ -18,11 +18,12 @@ def read(connection: DuckDBPyConnection, table: Table, window: Window | None = N
     Raises:
         MissingFeaturesError: the table was published before the definition had all of its columns.
     """
-    if not table_exists(connection, table):
+    existing = stored_columns(connection, table)
+    if not existing:
         typed = ", ".join(f"NULL::{SQL_TYPES[column.type]} AS {quoted(column.name)}" for column in table.columns)
         return connection.sql(f"SELECT {typed} WHERE false")
     names = [column.name for column in table.columns]
-    require_columns(connection, table, names)
+    _require(table, names, existing)
     where = f"WHERE {within(table.time, window)}" if window and table.time else ""
     return connection.sql(f"SELECT {', '.join(map(quoted, names))} FROM {table.sql} {where}")
 
@@ -33,10 +34,14 @@ def require_columns(connection: DuckDBPyConnection, table: Table, names: Iterabl
     Raises:
         MissingFeaturesError: one is missing; the error names those that exist.
     """
-    existing = [name for name, *_ in connection.execute(f"DESCRIBE {table.sql}").fetchall()]
-    missing = [name for name in names if name not in existing]
+    _require(table, names, stored_columns(connection, table))
+
+
+def _require(table: Table, names: Iterable[str], existing: Iterable[str]) -> None:
+    own = [name for name in existing if name not in (PUBLISHED_AT, SUPERSEDED_AT)]
+    missing = [name for name in names if name not in own]
     if missing:
         raise MissingFeaturesError(
-            f"'{table}' was last published without {', '.join(missing)}. It has: {', '.join(existing)}.",
+            f"'{table}' was last published without {', '.join(missing)}. It has: {', '.join(own)}.",
             next_step=f"Materialise '{'/'.join(table.asset_key)}' again.",
         )

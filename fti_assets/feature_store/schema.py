@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+import duckdb
 from duckdb import DuckDBPyConnection
 
-from fti_assets.feature_store.errors import IncompatibleSchemaError, PublishError
-from fti_assets.feature_store.lake import literal, table_exists
+from fti_assets.feature_store.contracts import Change
+from fti_assets.feature_store.errors import IncompatibleContractError, PublishError
+from fti_assets.feature_store.lake import literal
 from fti_assets.vocabulary import Column, ColumnType, Table, quoted
 
+PUBLISHED_AT = "_published_at"
+"""When a row was published, in tables that keep superseded rows. Names with an underscore in front are the platform's alone."""
+SUPERSEDED_AT = "_superseded_at"
+"""When a row that is not current any more was replaced or withdrawn."""
 SQL_TYPES: dict[ColumnType, str] = {
     "float": "DOUBLE",
     "int": "BIGINT",
@@ -19,6 +27,9 @@ SQL_TYPES: dict[ColumnType, str] = {
     "timestamp": "TIMESTAMP WITH TIME ZONE",
     "date": "DATE",
 }
+OF_TABLE = "CASE WHEN table_name = $table THEN true END"
+"""The condition that a row of a catalogue table is about `$table`. Written so that it is not pushed down: to look up which files
+it might be in takes DuckLake longer than to read the few rows, and longer with every file of the lake."""
 _SMALL_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER"}
 _SAFE_CASTS: dict[ColumnType, set[str]] = {
     "float": {"FLOAT", "BIGINT", *_SMALL_INTEGERS},
@@ -62,55 +73,75 @@ def check_columns(table: Table, found: dict[str, str]) -> None:
         )
 
 
-def ensure_table(connection: DuckDBPyConnection, table: Table, comment: dict[str, Any]) -> None:
-    """Creates the table or adds new columns to it, and keeps its description up to date; within a transaction.
+def stored_columns(connection: DuckDBPyConnection, table: Table) -> dict[str, str]:
+    """The columns of a table as it is stored, name to SQL type, those of the platform included; none where there is no table.
+
+    Asked of the table itself: to list the tables of a lake is to look at the statistics of each of them.
+    """
+    try:
+        return {name: kind for name, kind, *_ in connection.execute(f"DESCRIBE {table.sql}").fetchall()}
+    except duckdb.CatalogException:
+        return {}
+
+
+def ensure_table(connection: DuckDBPyConnection, table: Table, *, own: Sequence[str] = ()) -> bool:
+    """Creates the table, or adds columns to it that are new; within a transaction.
+
+    Args:
+        connection: of the lake.
+        table: what is to be there.
+        own: times of the platform beside the columns of the table.
+
+    Returns:
+        Whether anything was done.
 
     Raises:
-        IncompatibleSchemaError: a column was removed or changed its type.
+        IncompatibleContractError: a column was removed or changed its type.
     """
-    if not table_exists(connection, table):
+    wanted = {column.name: SQL_TYPES[column.type] for column in table.columns} | dict.fromkeys(own, SQL_TYPES["timestamp"])
+    stored = stored_columns(connection, table)
+    if not stored:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS lake.{quoted(table.schema)}")
-        columns = ", ".join(f"{quoted(column.name)} {SQL_TYPES[column.type]}" for column in table.columns)
+        columns = ", ".join(f'"{name}" {kind}' for name, kind in wanted.items())
         connection.execute(f"CREATE TABLE {table.sql} ({columns})")
-    else:
-        _add_columns(connection, table)
-    _describe(connection, table, comment)
+        return True
+    _refuse_other_types(table, stored, wanted)
+    missing = [name for name in wanted if name not in stored]
+    for name in missing:
+        connection.execute(f'ALTER TABLE {table.sql} ADD COLUMN "{name}" {wanted[name]}{_default(name)}')
+        if _default(name):
+            connection.execute(f'ALTER TABLE {table.sql} ALTER COLUMN "{name}" DROP DEFAULT')
+    return bool(missing)
 
 
-def _add_columns(connection: DuckDBPyConnection, table: Table) -> None:
-    stored = {name: kind for name, kind, *_ in connection.execute(f"DESCRIBE {table.sql}").fetchall()}
-    wanted = {column.name: SQL_TYPES[column.type] for column in table.columns}
-    changes = [f"'{name}' was {kind} and would be gone" for name, kind in stored.items() if name not in wanted]
+def _default(name: str) -> str:
+    """Rows from before publication times were kept count as published now: that late at least they were there."""
+    return f" DEFAULT {literal(datetime.now(UTC).isoformat())}" if name == PUBLISHED_AT else ""
+
+
+def _refuse_other_types(table: Table, stored: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    changes = [
+        Change(f"column '{name}'", kind, None, compatible=False)
+        for name, kind in stored.items()
+        if name not in wanted and name not in (PUBLISHED_AT, SUPERSEDED_AT)
+    ]
     changes += [
-        f"'{name}' was {stored[name]} and would be {kind}" for name, kind in wanted.items() if stored.get(name, kind) != kind
+        Change(f"type of '{name}'", stored[name], kind, compatible=False)
+        for name, kind in wanted.items()
+        if stored.get(name, kind) != kind
     ]
     if changes:
-        raise IncompatibleSchemaError(
-            f"'{table}' is published with another schema: {'; '.join(changes)}.",
-            next_step="Give the changed group the next version: version=2 stands beside version 1.",
-        )
-    for name, kind in wanted.items():
-        if name not in stored:
-            connection.execute(f"ALTER TABLE {table.sql} ADD COLUMN {quoted(name)} {kind}")
+        raise IncompatibleContractError(str(table), changes)
 
 
-def keep_description(connection: DuckDBPyConnection, table: Table) -> None:
-    """Writes a table's description anew as it is: a change of the catalogue that changes nothing."""
-    connection.execute(f"COMMENT ON TABLE {table.sql} IS {literal(_description(connection, table) or '')}")
+def write_description(connection: DuckDBPyConnection, table: Table, description: Mapping[str, Any]) -> None:
+    """Writes what is said of a table to the table, as readers find it; within a transaction."""
+    connection.execute(f"COMMENT ON TABLE {table.sql} IS {literal(as_text(description))}")
 
 
-def _describe(connection: DuckDBPyConnection, table: Table, comment: dict[str, Any]) -> None:
-    text = json.dumps(comment, sort_keys=True, ensure_ascii=False)
-    if _description(connection, table) != text:
-        connection.execute(f"COMMENT ON TABLE {table.sql} IS {literal(text)}")
-
-
-def _description(connection: DuckDBPyConnection, table: Table) -> str | None:
-    row = connection.execute(
-        "SELECT comment FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = $schema AND table_name = $name",
-        {"schema": table.schema, "name": table.name},
-    ).fetchone()
-    return row[0] if row else None
+def as_text(description: Mapping[str, Any]) -> str:
+    """A description as JSON in which equal ones are equal texts."""
+    return json.dumps(description, sort_keys=True, ensure_ascii=False)
 
 
 def _typed(table: Table) -> list[str]:

@@ -16,11 +16,14 @@ from pyarrow import compute as pc
 from pyarrow import parquet
 
 from fti_assets.feature_store.content_hash import content_digest
+from fti_assets.feature_store.definitions import as_data
 from fti_assets.feature_store.errors import LeakError, MissingFeaturesError
+from fti_assets.feature_store.join import Join, event_time_column
 from fti_assets.feature_store.lake import current_snapshot, in_memory_connection, instant_literal, table_exists, within
 from fti_assets.feature_store.manifest import Manifest, read_manifest, write_manifest
-from fti_assets.feature_store.point_in_time import complete, event_time_column
-from fti_assets.vocabulary import FeatureView, SplitName, TrainingDataset, Window, quoted
+from fti_assets.feature_store.reading import read
+from fti_assets.feature_store.spine import Spine
+from fti_assets.vocabulary import FeatureSelection, FeatureView, SplitName, TrainingDataset, Window, quoted
 
 LABEL_TIME = "label__event_time"
 LABELLED = "labelled"
@@ -84,9 +87,11 @@ def _label(connection: DuckDBPyConnection, view: FeatureView, window: Window) ->
                 f"'{table}' was never published.", next_step=f"Materialise '{'/'.join(table.asset_key)}' first."
             )
     assert spine.time is not None  # the dataset has a calendar
-    rows = connection.sql(f"SELECT * FROM {spine.sql} WHERE {within(spine.time, window)}")
-    completed = complete(connection, rows, view)
-    completed.create_view("completed", replace=True)
+    rows = read(connection, spine, window)
+    from fti_assets.feature_store.point_in_time import complete  # loads numba (0.5 s)
+
+    completed = complete(connection, Spine.of(rows), Join.of(view, event_times=True))
+    connection.register("completed", completed.reader())
     keys, label = ", ".join(map(quoted, group.entity.key_names)), quoted(view.label_column.name)
     known_at = quoted(group.event_time) if group.event_time else "NULL::TIMESTAMPTZ"
     known = f"{quoted(group.event_time)} <= {instant_literal(window.end)}" if group.event_time else "true"
@@ -99,13 +104,14 @@ def _label(connection: DuckDBPyConnection, view: FeatureView, window: Window) ->
         WHERE {label} IS NOT NULL
         ORDER BY {", ".join(map(quoted, dict.fromkeys([spine.time, *spine.key])))}"""
     )
-    return int(completed.shape[0])
+    connection.unregister("completed")
+    return completed.spine.rows
 
 
 def _leaking(view: FeatureView) -> str:
     """The SQL condition that a row holds a feature known only after the row's time."""
     at = quoted(view.at)
-    later = [f'"{event_time_column(selection.group)}" > {at}' for selection in view.joined if selection.group.event_time]
+    later = [f'"{event_time_column(s.group, s.prefix)}" > {at}' for s in view.joined if isinstance(s, FeatureSelection) and s.group.event_time]
     return " OR ".join(later) or "false"
 
 
@@ -156,6 +162,7 @@ def _manifest(
         content_hash=content,
         code_version=code_version,
         created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        definition=as_data(dataset),
     )
 
 

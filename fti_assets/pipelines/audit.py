@@ -52,12 +52,13 @@ def publish_audited(
     error = broken(target.table, results)
     if error is not None:
         raise error
-    published = store.publish_draft(connection, target, window, run=run)
+    published = store.publish_draft(connection, target, window, run=run, may_be_empty=may_be_empty)
     yield dg.MaterializeResult(
         asset_key=asset_key(target.table.asset_key),
         metadata={
             **_row_count(window, count, context),
             "replaced_rows": published.replaced,
+            **({} if published.changed is None else {"changed_rows": published.changed}),
             "snapshot": published.snapshot,
             "seconds": round(time.monotonic() - started, 3),
         },

@@ -30,7 +30,7 @@ class InferencePipeline:
     def groups(self) -> tuple[FeatureGroup, ...]:
         """What is read; the label is not."""
         view = self.predictions.model.view
-        return (view.spine, *(selection.group for selection in view.joined))
+        return tuple(group for group in view.groups if group != view.label.group)
 
     @property
     def upstream(self) -> list[dg.AssetSpec]:
@@ -71,6 +71,7 @@ class InferencePipeline:
     def _predict(self, context: dg.AssetExecutionContext, store: FeatureStore, champion: LoadedModel) -> Iterator[Outcome]:
         window = window_of(context)
         assert window is not None  # predictions have a cadence
+        store.register_reader("predictions", self.predictions.name, self.predictions.model.view)
         with store.reading() as connection:
             rows = self._score(store, connection, champion, window)
         with store.connect() as connection:
@@ -88,7 +89,7 @@ class InferencePipeline:
             )
         for group in self.groups[1:]:
             require_published(store, connection, group.table, instants)
-        rows = store.complete(connection, scheduled, view).to_arrow_table()
+        rows = store.complete(connection, scheduled, view).to_arrow()
         own = {
             "prediction": pa.array(champion.predict(rows), pa.float64()),
             "model_version": _constant(champion.version.version, rows.num_rows),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,17 +12,15 @@ from dagster_duckdb import DuckDBResource
 from duckdb import DuckDBPyConnection
 from pydantic import Field
 
+from fti_assets import stores
 from fti_assets.collection import LandingZone
 from fti_assets.feature_store import ConnectionPool, FeatureStore
+from fti_assets.stores import data_root
 
 if TYPE_CHECKING:
     from fti_assets.model_registry import ModelRegistry
 
-
-def data_root() -> Path:
-    """Folder of the embedded stores: `$FTI_DATA_DIR`, or `data` in the working directory. Asked for at each use, not at import."""
-    return Path(os.environ.get("FTI_DATA_DIR", "data"))
-
+__all__ = ["LakeResource", "LandingResource", "RegistryResource", "data_root"]
 
 _POOLS: dict[str, ConnectionPool] = {}
 _OPEN: list[ExitStack] = []
@@ -35,6 +32,16 @@ class LakeResource(DuckDBResource):
     database: str = Field(default=":memory:", description="DuckDB database that the lake is attached to.")
     root: str | None = Field(
         default=None, description="Folder of the lake and the training datasets; `$FTI_DATA_DIR` unless given."
+    )
+    catalog: str | None = Field(
+        default=None,
+        description="`postgres:host=... dbname=... user=...`, with the password in `$PGPASSWORD` or `~/.pgpass`, since the UI shows"
+        " this text; `$FTI_LAKE_CATALOG`, or SQLite in `root`, unless given.",
+    )
+    data: str | None = Field(
+        default=None,
+        description="`s3://bucket/prefix`, with the credentials in AWS's variables; `$FTI_LAKE_DATA`, or a folder in `root`,"
+        " unless given.",
     )
     memory_limit: str = Field(default="2GB", description="Memory of one connection; what exceeds it goes to disk.")
 
@@ -52,7 +59,13 @@ class LakeResource(DuckDBResource):
 
     @property
     def store(self) -> FeatureStore:
-        return FeatureStore(self.root or data_root(), self.get_connection, memory_limit=self.memory_limit)
+        return FeatureStore(
+            self.root or data_root(),
+            self.get_connection,
+            memory_limit=self.memory_limit,
+            catalog=self.catalog or stores.lake_catalog(),
+            data=self.data or stores.lake_data(),
+        )
 
 
 class LandingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -62,7 +75,7 @@ class LandingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def zone(self) -> LandingZone:
-        return LandingZone(Path(self.root) if self.root else data_root() / "landing")
+        return LandingZone(Path(self.root) if self.root else stores.landing_folder())
 
 
 class RegistryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -77,5 +90,4 @@ class RegistryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def registry(self) -> ModelRegistry:
         from fti_assets.model_registry import ModelRegistry
 
-        sqlite = f"sqlite:///{data_root().resolve() / 'mlflow' / 'mlflow.db'}"
-        return ModelRegistry(self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", sqlite))
+        return ModelRegistry(self.tracking_uri or stores.tracking_uri())

@@ -32,8 +32,8 @@ def table_spec(target: Stored, *, deps: Iterable[dg.AssetDep] = (), **options: A
     return dg.AssetSpec(
         key=asset_key(target.table.asset_key),
         deps=list(deps),
-        description=target.description or None,
-        metadata=table_metadata(target.table),
+        description=_description(target),
+        metadata={**table_metadata(target.table), **_deprecation(target)},
         group_name=target.table.schema,
         owners=[target.contract.owner],
         kinds={"duckdb", "parquet"},
@@ -130,7 +130,22 @@ def model_spec(model: Model, **options: Any) -> dg.AssetSpec:
     )
 
 
+def _description(target: Stored) -> str | None:
+    """What a table is; of a deprecated group first of all that, and what to read instead."""
+    if isinstance(target, FeatureGroup) and target.deprecated is not None:
+        return f"**Deprecated.** {target.deprecated}\n\n{target.description}".strip()
+    return target.description or None
+
+
+def _deprecation(target: Stored) -> dict[str, str]:
+    deprecated = target.deprecated if isinstance(target, FeatureGroup) else None
+    if deprecated is None:
+        return {}
+    return {"deprecated": deprecated.reason, **({"successor": deprecated.successor} if deprecated.successor else {})}
+
+
 def _tags(target: Stored) -> dict[str, str]:
     if isinstance(target, FeatureGroup):
-        return {"fti/entity": target.entity.name, "fti/version": str(target.version)}
+        own = {f"fti/tag_{tag}": "" for tag in target.tags} | ({"fti/deprecated": "true"} if target.deprecated else {})
+        return {"fti/entity": target.entity.name, "fti/version": str(target.version), **own}
     return {"fti/stage": "staging" if isinstance(target, StagedTable) else "predictions"}

@@ -1,8 +1,18 @@
 """What things are: entities, feature groups, views, models and their contracts. Plain data without I/O."""
 
+from fti_assets.vocabulary.aggregate import Aggregate, aggregate
 from fti_assets.vocabulary.contract import Contract, Expectation, Severity, expect
-from fti_assets.vocabulary.feature_group import Entity, FeatureGroup, FeatureSelection, Reach, StagedTable
-from fti_assets.vocabulary.feature_view import FeatureView
+from fti_assets.vocabulary.entity import Entity
+from fti_assets.vocabulary.feature_group import (
+    Deprecation,
+    FeatureGroup,
+    FeatureSelection,
+    Reach,
+    Selection,
+    StagedTable,
+    WindowedSelection,
+)
+from fti_assets.vocabulary.feature_view import FeatureView, check_roles, groups_of, join_sources
 from fti_assets.vocabulary.model import SPLITS, Gate, Model, Monitor, Predictions, SplitName, TimeSplit, TrainingDataset
 from fti_assets.vocabulary.names import checked_name, quoted
 from fti_assets.vocabulary.source import CsvFile, CsvSource
@@ -11,12 +21,14 @@ from fti_assets.vocabulary.window import Daily, Window
 
 __all__ = [
     "SPLITS",
+    "Aggregate",
     "Column",
     "ColumnType",
     "Contract",
     "CsvFile",
     "CsvSource",
     "Daily",
+    "Deprecation",
     "Entity",
     "Expectation",
     "Feature",
@@ -28,6 +40,7 @@ __all__ = [
     "Monitor",
     "Predictions",
     "Reach",
+    "Selection",
     "Severity",
     "SplitName",
     "StagedTable",
@@ -35,7 +48,12 @@ __all__ = [
     "TimeSplit",
     "TrainingDataset",
     "Window",
+    "WindowedSelection",
+    "aggregate",
+    "check_roles",
     "checked_name",
     "expect",
+    "groups_of",
+    "join_sources",
     "quoted",
 ]

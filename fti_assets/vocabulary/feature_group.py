@@ -1,36 +1,18 @@
-"""Entities, and the tables that hold what is known about them: staged tables and feature groups."""
+"""The tables that hold what is known about entities: staged tables, feature groups, and what is chosen from them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Self
 
-from fti_assets.errors import DefinitionError
+from fti_assets.errors import DefinitionError, not_found
+from fti_assets.vocabulary.aggregate import Aggregate
 from fti_assets.vocabulary.contract import Contract
+from fti_assets.vocabulary.entity import Entity
 from fti_assets.vocabulary.names import checked_name
 from fti_assets.vocabulary.table import Column, Feature, Table
 from fti_assets.vocabulary.window import Daily
-
-
-@dataclass(frozen=True, slots=True)
-class Entity:
-    """What a row is about, by its key columns. A key written as a plain name is a string."""
-
-    name: str
-    keys: tuple[Column, ...]
-
-    def __init__(self, name: str, keys: Sequence[str | Column]) -> None:
-        if isinstance(keys, str):
-            raise DefinitionError(f"The keys of entity '{name}' are one text.", next_step=f"Write a tuple: keys=({keys!r},).")
-        if not keys:
-            raise DefinitionError(f"Entity '{name}' has no key.", next_step="Name at least one key column.")
-        object.__setattr__(self, "name", checked_name(name, "An entity"))
-        object.__setattr__(self, "keys", tuple(key if isinstance(key, Column) else Column(key, "string") for key in keys))
-
-    @property
-    def key_names(self) -> tuple[str, ...]:
-        return tuple(key.name for key in self.keys)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +38,23 @@ class StagedTable:
         return Reach(self, days=days, ahead=ahead)
 
 
+@dataclass(frozen=True, slots=True)
+class Deprecation:
+    """Why a feature group should not be read any more, and the one to read instead (`origin_weather_v2`)."""
+
+    reason: str
+    successor: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.reason.strip():
+            raise DefinitionError("A deprecation has no reason.", next_step="Say in a sentence why readers should move.")
+        if self.successor is not None:
+            checked_name(self.successor, "A successor")
+
+    def __str__(self) -> str:
+        return f"{self.reason}{f' Read {self.successor} instead.' if self.successor else ''}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureGroup:
     """A versioned table of features of one entity: `features.NAME_vVERSION`, keyed by event time (UTC).
@@ -65,6 +64,8 @@ class FeatureGroup:
         window_time: column whose day decides the partition of a row; the event time unless it is given.
         ttl: how long a value may be used; older ones count as missing. None: for ever.
         online: whether the newest value of each entity is served online as well.
+        tags: words by which it is found.
+        deprecated: set when readers should move to another group.
     """
 
     name: str
@@ -78,10 +79,14 @@ class FeatureGroup:
     cadence: Daily | None = None
     ttl: timedelta | None = None
     online: bool = False
+    tags: tuple[str, ...] = ()
+    deprecated: Deprecation | None = None
     table: Table = field(init=False)
 
     def __post_init__(self) -> None:
         checked_name(self.name, "A feature group")
+        for tag in self.tags:
+            checked_name(tag, "A tag")
         if self.version < 1:
             raise DefinitionError(f"Feature group '{self.name}' has version {self.version}; the first is 1.")
         if self.ttl is not None and (self.event_time is None or self.ttl <= timedelta()):
@@ -90,7 +95,13 @@ class FeatureGroup:
             raise DefinitionError(f"Feature group '{self.name}' has a window time but no event time.")
         time = self.window_time or self.event_time
         table = Table(
-            schema="features", name=self.versioned_name, columns=self._columns(), key=self._key(), time=time, cadence=self.cadence
+            schema="features",
+            name=self.versioned_name,
+            columns=self._columns(),
+            key=self._key(),
+            time=time,
+            cadence=self.cadence,
+            keeps_superseded=True,
         )
         object.__setattr__(self, "table", table)
         _check_expectations(self.table, self.contract)
@@ -122,14 +133,53 @@ class FeatureGroup:
     def all_features(self) -> FeatureSelection:
         return FeatureSelection(self, self.feature_names)
 
+    def windowed(self, *aggregates: Aggregate, by: tuple[str, ...] | None = None) -> WindowedSelection:
+        """Aggregates over the rows of this group that lie in windows before a spine row's own time.
+
+        Args:
+            aggregates: see `fti_assets.vocabulary.aggregate`.
+            by: columns whose values the rows share with the spine row; the entity's keys unless given.
+        """
+        return WindowedSelection(self, aggregates, self.entity.key_names if by is None else by)
+
     def reaching_back(self, *, days: int = 0, ahead: int = 0) -> Reach:
         """This group as an input that is read from `days` before a window until `ahead` days after it."""
         return Reach(self, days=days, ahead=ahead)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Role:
+    """In what role a group is joined.
+
+    Attributes:
+        sources: for a join key of the group, the column of the spine that holds it where it has another name, or a feature of
+            another group in which it is found.
+        prefix: put before the names of the joined features.
+    """
+
+    sources: tuple[tuple[str, str | FeatureSelection], ...] = ()
+    prefix: str = ""
+
+    def on(self, **sources: str | FeatureSelection) -> Self:
+        """The same features, joined by other columns: `WEATHER["temp_f"].on(origin="destination")`.
+
+        With a feature of another group, the key is found there first, as known at the spine row's time:
+        `PLANES["seats"].on(tail_number=FLIGHTS["tail_number"])`.
+        """
+        return replace(self, sources=tuple(sources.items()))
+
+    def prefixed(self, prefix: str) -> Self:
+        """The same features under names that begin with `prefix`."""
+        return replace(self, prefix=checked_name(prefix, "A prefix"))
+
+
 @dataclass(frozen=True, slots=True)
-class FeatureSelection:
-    """Some features of one group, in the order asked for."""
+class FeatureSelection(_Role):
+    """Some features of one group, in the order asked for.
+
+    Attributes:
+        names: names of the features in the group.
+    """
 
     group: FeatureGroup
     names: tuple[str, ...]
@@ -141,10 +191,81 @@ class FeatureSelection:
             self.group.table.column(name)
         if len(set(self.names)) != len(self.names):
             raise DefinitionError(f"Features of '{self.group.versioned_name}' are asked for twice: {', '.join(self.names)}.")
+        _check_sources(self)
+
+    @property
+    def join_keys(self) -> tuple[str, ...]:
+        """The group's columns by which it is joined."""
+        return self.group.entity.key_names
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        return tuple(self.group.table.column(name) for name in self.names)
+        """The joined columns, under the names they get."""
+        chosen = [self.group.table.column(name) for name in self.names]
+        return tuple(replace(column, name=f"{self.prefix}{column.name}") for column in chosen)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return tuple(f"{self.prefix}{name}" for name in self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowedSelection(_Role):
+    """Aggregates of one group's rows in windows that end at the spine row's time."""
+
+    group: FeatureGroup
+    aggregates: tuple[Aggregate, ...]
+    by: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        name = self.group.versioned_name
+        if self.group.event_time is None:
+            raise DefinitionError(f"Group '{name}' is static: it has no event time, so there are no windows to aggregate over.")
+        if not self.aggregates or not self.by:
+            raise DefinitionError(f"A windowed selection of '{name}' needs at least one aggregate and one column in by=.")
+        for key in self.by:
+            self.group.table.column(key)
+        for aggregate in self.aggregates:
+            aggregate.check(self.group.table)
+        if len(set(self.output_names)) != len(self.output_names):
+            raise DefinitionError(
+                f"Aggregates of '{name}' have the same name: {', '.join(self.output_names)}.", next_step="Give one of them name=."
+            )
+        _check_sources(self)
+
+    @property
+    def join_keys(self) -> tuple[str, ...]:
+        """The group's columns by which it is joined."""
+        return self.by
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The joined columns, under the names they get."""
+        made = [aggregate.result(self.group.table) for aggregate in self.aggregates]
+        return tuple(replace(column, name=f"{self.prefix}{column.name}") for column in made)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return tuple(f"{self.prefix}{aggregate.name}" for aggregate in self.aggregates)
+
+
+Selection = FeatureSelection | WindowedSelection
+
+
+def _check_sources(selection: Selection) -> None:
+    name = selection.group.versioned_name
+    for key, source in selection.sources:
+        if key not in selection.join_keys:
+            raise not_found("Join key", key, selection.join_keys, where=f"'{name}'")
+        if isinstance(source, str):
+            checked_name(source, "A join column")
+        elif len(source.names) != 1 or source.columns[0].type != selection.group.table.column(key).type:
+            found = ", ".join(f"{column.name} ({column.type})" for column in source.columns)
+            raise DefinitionError(
+                f"Key '{key}' ({selection.group.table.column(key).type}) of '{name}' is to be found in"
+                f" '{source.group.versioned_name}' as {found}.",
+                next_step="Name one feature of the key's type.",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

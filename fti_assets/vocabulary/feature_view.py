@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fti_assets.errors import DefinitionError
-from fti_assets.vocabulary.feature_group import FeatureGroup, FeatureSelection
+from fti_assets.vocabulary.feature_group import FeatureGroup, FeatureSelection, Selection
 from fti_assets.vocabulary.names import checked_name
 from fti_assets.vocabulary.table import Column
 
@@ -18,7 +18,7 @@ class FeatureView:
     Attributes:
         spine: group whose rows are to be completed; features chosen from it are taken from the row itself.
         at: time column of the spine; only what was known by then is joined.
-        features: chosen features; their names must differ, across groups too.
+        features: chosen features; their names must differ, across groups too. A group may be joined several times, in roles.
         label: one feature of another group, found by that group's entity key, whenever it became known.
     """
 
@@ -26,7 +26,7 @@ class FeatureView:
     version: int
     spine: FeatureGroup
     at: str
-    features: tuple[FeatureSelection, ...]
+    features: tuple[Selection, ...]
     label: FeatureSelection
     description: str = ""
 
@@ -40,12 +40,16 @@ class FeatureView:
         self._check_label()
         self._check_names()
         for selection in (*self.joined, self.label):
-            self._check_keys(selection.group)
+            self._check_keys(selection)
 
     def _check_label(self) -> None:
         if len(self.label.names) != 1 or self.label.names[0] in self.feature_names:
             raise DefinitionError(
                 f"Feature view '{self.name}' needs one label, which is not a feature: {', '.join(self.label.names)}."
+            )
+        if self.label.sources or self.label.prefix:
+            raise DefinitionError(
+                f"Feature view '{self.name}' has a label in a role; it is found by the key of its own group, under its own name."
             )
         if self.label.group == self.spine:
             raise DefinitionError(
@@ -55,29 +59,34 @@ class FeatureView:
             )
 
     def _check_names(self) -> None:
+        check_roles(self.joined, f"Feature view '{self.name}'")
         twice = _repeated(self.feature_names)
         if twice:
-            raise DefinitionError(f"Feature view '{self.name}' has these features twice: {', '.join(twice)}.")
-        groups = [selection.group.versioned_name for selection in self.features]
-        if _repeated(groups):
-            raise DefinitionError(f"Feature view '{self.name}' names a group twice: {', '.join(_repeated(groups))}.")
+            raise DefinitionError(
+                f"Feature view '{self.name}' has these features twice: {', '.join(twice)}.",
+                next_step="Choose one, or join one of the groups with .prefixed('...').",
+            )
         own = {column.name for column in self.spine.table.columns}
         for selection in (*self.joined, self.label):
-            hidden = [name for name in selection.names if name in own]
+            hidden = [name for name in selection.output_names if name in own]
             if hidden:
                 raise DefinitionError(
                     f"Feature view '{self.name}' joins {', '.join(hidden)} of '{selection.group.versioned_name}', but its spine"
                     f" '{self.spine.versioned_name}' has a column of that name.",
-                    next_step="Choose the spine's own column, or give one of the two another name.",
+                    next_step="Choose the spine's own column, or join with .prefixed('...').",
                 )
 
-    def _check_keys(self, group: FeatureGroup) -> None:
+    def _check_keys(self, selection: Selection) -> None:
         columns = {column.name: column.type for column in self.spine.table.columns}
         existing = ", ".join(f"{name} ({kind})" for name, kind in columns.items())
-        for key in group.entity.keys:
-            if columns.get(key.name) != key.type:
+        for key, source in join_sources(selection).items():
+            if isinstance(source, FeatureSelection):
+                self._check_keys(source)
+                continue
+            kind = selection.group.table.column(key).type
+            if columns.get(source) != kind:
                 raise DefinitionError(
-                    f"Feature view '{self.name}' joins '{group.versioned_name}' by '{key.name}' ({key.type}), which its spine"
+                    f"Feature view '{self.name}' joins '{selection.group.versioned_name}' by '{source}' ({kind}), which its spine"
                     f" '{self.spine.versioned_name}' lacks. It has: {existing}."
                 )
 
@@ -98,14 +107,47 @@ class FeatureView:
         return self.label.columns[0]
 
     @property
-    def joined(self) -> tuple[FeatureSelection, ...]:
-        """The selections that are joined to the spine: all but those of the spine itself."""
-        return tuple(selection for selection in self.features if selection.group != self.spine)
+    def joined(self) -> tuple[Selection, ...]:
+        """The selections that are joined to the spine: all but those of the spine's own columns."""
+        return tuple(selection for selection in self.features if not self._is_own(selection))
+
+    def _is_own(self, selection: Selection) -> bool:
+        plain = isinstance(selection, FeatureSelection) and not selection.sources and not selection.prefix
+        return plain and selection.group == self.spine
 
     @property
     def groups(self) -> tuple[FeatureGroup, ...]:
-        """Every group that the view reads, the spine first, the label's last."""
-        return (self.spine, *(selection.group for selection in self.joined), self.label.group)
+        """Every group that the view reads, each once, the spine first, the label's last."""
+        joined = [group for selection in self.joined for group in groups_of(selection)]
+        return tuple(dict.fromkeys((self.spine, *joined, self.label.group)))
+
+
+def join_sources(selection: Selection) -> dict[str, str | FeatureSelection]:
+    """For each join key of the group the spine's column, or the feature of another group, that holds its value."""
+    given = dict(selection.sources)
+    return {key: given.get(key, key) for key in selection.join_keys}
+
+
+def groups_of(selection: Selection) -> list[FeatureGroup]:
+    """The groups that a selection reads: those in which its keys are found, then its own."""
+    nested = [source for source in join_sources(selection).values() if isinstance(source, FeatureSelection)]
+    return [*(group for source in nested for group in groups_of(source)), selection.group]
+
+
+def check_roles(selections: Iterable[Selection], where: str) -> None:
+    """Refuses a group that is chosen twice in the same role.
+
+    Raises:
+        DefinitionError: one is; the error names it.
+    """
+    roles = [
+        f"{s.group.versioned_name}{f' as {s.prefix}' if s.prefix else ''}" for s in selections if isinstance(s, FeatureSelection)
+    ]
+    if _repeated(roles):
+        raise DefinitionError(
+            f"{where} names a group twice: {', '.join(_repeated(roles))}.",
+            next_step="Choose all its features at once, or join it in another role: .on(key='column').prefixed('role_').",
+        )
 
 
 def _repeated(names: Sequence[str]) -> list[str]:

@@ -41,7 +41,8 @@ class Table:
     """Where and how rows are stored: `schema.name`, one row for each `key`.
 
     `time` is the column whose value decides the window, and so the partition, of a row; a table without one is replaced
-    as a whole by each publication.
+    as a whole by each publication. With `keeps_superseded`, each row carries the time of its publication, and rows that a
+    later publication replaced or withdrew are kept with both times.
     """
 
     schema: str
@@ -50,6 +51,7 @@ class Table:
     key: tuple[str, ...]
     time: str | None = None
     cadence: Daily | None = None
+    keeps_superseded: bool = False
 
     def __post_init__(self) -> None:
         checked_name(self.schema, "A schema")

@@ -56,7 +56,7 @@ class Daily:
             raise DefinitionError(f"A calendar must end after it starts: {self.start} .. {self.end}.")
         try:
             ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # a name too long, or of a folder of zones
             raise DefinitionError(
                 f"{self.timezone!r} is not a time zone.", next_step="Use a name of the IANA database, such as America/New_York."
             ) from error

@@ -134,16 +134,3 @@ def test_help_is_quick_since_nothing_heavy_is_imported() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True).stdout
     assert time.monotonic() - started < 5  # on any machine; 0.3 s on a quiet one
     assert not [name for name in ("dagster", "duckdb", "mlflow", "pandas", "pyarrow", "numpy", "xgboost") if f"'{name}'" in loaded]
-
-
-def test_the_registry_and_the_stores_are_those_of_the_pipelines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from fti_assets.cli import stores
-    from fti_assets.pipelines import LakeResource, LandingResource, RegistryResource
-
-    monkeypatch.setenv("FTI_DATA_DIR", str(tmp_path))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert stores.feature_store().root == LakeResource().store.root
-    assert stores.landing_zone().root == LandingResource().zone.root
-    assert stores.tracking_uri() == RegistryResource().registry.tracking_uri
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
-    assert stores.tracking_uri() == RegistryResource().registry.tracking_uri

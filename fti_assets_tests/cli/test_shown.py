@@ -57,8 +57,8 @@ def test_features_show_what_expectations_saw(fti: Fti, workplace: Path) -> None:
 def test_features_show_the_last_publications(fti: Fti, workplace: Path) -> None:
     result = fti(workplace, "features", "show", "visits", "--json")
     (publication,) = json.loads(result.stdout)["publications"]
-    assert publication[3]["rows"] == VISITS
-    assert publication[3]["window"] == ["2025-02-28 23:00:00+00:00", "2025-04-09 22:00:00+00:00"]
+    assert (publication["kind"], publication["rows"]) == ("publish", VISITS)
+    assert publication["window"] == {"start": "2025-02-28 23:00:00+00:00", "end": "2025-04-09 22:00:00+00:00"}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""Run as a process of its own by the tests of locking and killing: `python -m ... publish|hold ROOT`."""
+"""Run as a process of its own by the tests of locking and killing: `python -m ... publish|hold|days ROOT`.
+
+The lake is the one in ROOT, unless FTI_LAKE_CATALOG and FTI_LAKE_DATA say where it is.
+"""
 
 import sys
 import time
@@ -6,8 +9,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from fti_assets import stores
 from fti_assets.feature_store import FeatureStore
-from fti_assets_tests.feature_store.examples import ARROW, T0, YEAR, make_group
+from fti_assets_tests.feature_store.examples import ARROW, DAYS, T0, YEAR, make_group, rows_of
 
 GROUP = make_group()
 ROWS = 20_000
@@ -20,9 +24,15 @@ def rows(value):
     return pa.table([pa.array(column, kind) for column, kind in zip(columns, kinds, strict=True)], names=["station", "at", "temp"])
 
 
-def publish(root):
+def rows_of_day(key):
+    """Three rows of one day, whose value is the number of the day."""
+    start = DAYS.window(key).start
+    return rows_of(GROUP, *((f"s{n}", start, float(start.timetuple().tm_yday)) for n in range(3)))
+
+
+def publish(store):
     """Publishes one whole state after another until the process is killed."""
-    store, value = FeatureStore(root), 1
+    value = 1
     with store.connect() as connection:
         while True:
             value += 1
@@ -31,14 +41,22 @@ def publish(root):
             print(value, flush=True)  # noqa: T201
 
 
-def hold(root):
+def hold(store):
     """Holds the writer lock, in the middle of a transaction, until the process is killed."""
-    store = FeatureStore(root)
     with store.connect() as connection, store.lake.writing(connection, "holding on"):
         connection.execute(f"DELETE FROM {GROUP.table.sql}")
         print("held", flush=True)  # noqa: T201
         time.sleep(120)
 
 
+def days(store, *keys):
+    """Publishes days, each by itself, and ends."""
+    print("begun", flush=True)  # noqa: T201
+    for key in keys:
+        store.publish(GROUP, rows_of_day(key), DAYS.window(key))
+
+
 if __name__ == "__main__":
-    {"publish": publish, "hold": hold}[sys.argv[1]](Path(sys.argv[2]))
+    what, root, *more = sys.argv[1:]
+    store = FeatureStore(Path(root), catalog=stores.lake_catalog(), data=stores.lake_data())
+    {"publish": publish, "hold": hold, "days": days}[what](store, *more)

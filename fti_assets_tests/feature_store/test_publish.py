@@ -7,11 +7,14 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from fti_assets.feature_store import DRAFT, FeatureStore, IncompatibleSchemaError, PublishError
-from fti_assets.vocabulary import Feature
+from fti_assets.feature_store import DRAFT, FeatureStore, PublishError
+from fti_assets.vocabulary import Column, StagedTable
 from fti_assets_tests.feature_store.examples import (
+    ARROW,
     DAY,
+    DAYS,
     HOUR,
+    PROMISE,
     T0,
     YEAR,
     day,
@@ -25,6 +28,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:Series.values returning an ndarr
 
 WEATHER = make_group()
 PROFILE = make_group("profile", ("seats",), static=True)
+READINGS = StagedTable(
+    name="readings",
+    columns=(Column("at", "timestamp"), Column("value", "float")),
+    key=(),
+    time="at",
+    cadence=DAYS,
+    contract=PROMISE,
+)
 NEXT = T0 + DAY
 
 
@@ -152,24 +163,6 @@ def test_a_draft_takes_the_place_of_nothing_else(store):
         assert not store.exists(connection, WEATHER.table)
 
 
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        pytest.param(
-            make_group(features=(Feature("temp", "string"),)), "'temp' was DOUBLE and would be VARCHAR", id="type_changed"
-        ),
-        pytest.param(make_group(features=(Feature("wind", "float"),)), "'temp' was DOUBLE and would be gone", id="column_removed"),
-    ],
-)
-def test_an_incompatible_definition_needs_a_new_version(store, changed, message):
-    store.publish(WEATHER, rows_of(WEATHER, ("a", T0, 1.0)), YEAR)
-    row = ("a", T0, "warm") if changed.features[0].type == "string" else ("a", T0, 2.0)
-    with pytest.raises(IncompatibleSchemaError, match=f"{message}.*Give the changed group the next version"):
-        store.publish(changed, rows_of(changed, row), YEAR)
-    assert published(store, WEATHER.table) == [("a", 1.0)]
-    assert [info.name for info in store.tables()] == ["weather_v1"]
-
-
 def test_an_added_column_is_null_in_what_was_published_before(store):
     store.publish(WEATHER, rows_of(WEATHER, ("a", T0, 1.0)), day("2024-01-10"))
     grown = make_group(features=("temp", "wind"))
@@ -179,10 +172,54 @@ def test_an_added_column_is_null_in_what_was_published_before(store):
 
 
 def test_rows_appended_to_a_history_are_kept(store):
+    row = pa.table({"at": [T0], "value": [1.0]})
     with store.connect() as connection:
-        for value in (1.0, 2.0):
-            store.append(connection, PROFILE.table, rows_of(PROFILE, ("a", value)), description="A history.", run="r")
-    assert read_all(store, PROFILE.table) == [("a", 1.0), ("a", 2.0)]
+        for _ in range(2):
+            store.append(connection, READINGS.table, row, description="A history.", run="r")
+    assert read_all(store, READINGS.table) == [(T0, 1.0), (T0, 1.0)]
+    told = store.table("staging", "readings").description
+    assert (told["description"], [column["name"] for column in told["columns"]]) == ("A history.", ["at", "value"])
+
+
+def test_rows_of_a_group_replace_each_other_and_are_not_appended(store):
+    with store.connect() as connection, pytest.raises(PublishError, match="replace each other and cannot be appended"):
+        store.append(connection, PROFILE.table, rows_of(PROFILE, ("a", 1.0)), description="", run="r")
+
+
+@pytest.mark.parametrize(
+    ("target", "window"),
+    [
+        pytest.param(WEATHER, YEAR, id="by_window"),
+        pytest.param(PROFILE, None, id="as_a_whole"),
+        pytest.param(READINGS, YEAR, id="staged"),
+    ],
+)
+def test_emptiness_is_published_only_when_it_is_meant(store, target, window):
+    columns = target.table.columns
+    rows = pa.table({c.name: pa.array([], ARROW[c.type]) for c in columns})
+    with pytest.raises(
+        PublishError, match=rf"There are no rows of '{target.table}'.*State may_be_empty=True if emptiness is meant"
+    ):
+        store.publish(target, rows, window)
+    assert store.tables() == []
+    published = store.publish(target, rows, window, may_be_empty=True)
+    assert (published.rows, published.replaced) == (0, 0)
+    assert [str(info) for info in store.tables()] == [str(target.table)]
+
+
+def test_emptiness_that_is_meant_takes_the_place_of_rows(store):
+    store.publish(WEATHER, rows_of(WEATHER, ("a", T0, 1.0)), YEAR)
+    assert store.publish(WEATHER, rows_of(WEATHER), YEAR, may_be_empty=True).replaced == 1
+    assert read_all(store, WEATHER.table) == []
+
+
+def test_a_draft_that_failed_leaves_none_to_publish(store):
+    with store.connect() as connection:
+        store.draft(connection, WEATHER.table, rows_of(WEATHER, ("a", T0, 1.0)), YEAR)
+        with pytest.raises(PublishError, match="repeat the key"):
+            store.draft(connection, WEATHER.table, rows_of(WEATHER, ("a", T0, 1.0), ("a", T0, 2.0)), YEAR)
+        with pytest.raises(PublishError, match="there is none"):
+            store.publish_draft(connection, WEATHER, YEAR)
 
 
 def test_reading_by_window(store):

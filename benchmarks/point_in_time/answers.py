@@ -1,0 +1,105 @@
+"""The right answers, and how many rows of a result differ from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from benchmarks.point_in_time.data import CORRECTED_DAYS, CORRECTION_DELAY, GROUPS, PUBLICATION_DELAY, Case, day, feature_names
+from benchmarks.point_in_time.published import TTL
+
+KINDS = ("plain", "ttl", "known_at_each")
+
+
+def answer(case: Case, kind: str) -> Path:
+    """The result that is right: `plain`, with a `ttl` for each group, or as known at the time that each row states.
+
+    The first two are polars' (`tolerance` is a ttl), so that everybody's result is compared with its.
+    """
+    path = case.folder / "answers" / f"{kind}.parquet"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        if kind == "known_at_each":
+            _write_known_at_each(case, path)
+        else:
+            _write_joined(case, path, has_ttl=kind == "ttl")
+    return path
+
+
+def _write_joined(case: Case, path: Path, *, has_ttl: bool) -> None:
+    rows = pl.scan_parquet(case.spine)
+    for group in GROUPS:
+        tolerance = TTL[group] if has_ttl else None
+        rows = rows.join_asof(
+            pl.scan_parquet(case.sorted(group)), on="event_time", by="entity_id", tolerance=tolerance, check_sortedness=False
+        )
+    rows.sink_parquet(path)
+
+
+def _write_known_at_each(case: Case, path: Path) -> None:
+    """A day is visible to rows that may know it; its values are the first published ones until the correction."""
+    query = f"SELECT * FROM '{case.spine_known_at}'"
+    for group in GROUPS:
+        query = f"SELECT s.*, {_values(group)} FROM ({query}) AS s {_joins(case, group)}"
+    connection = _connection()
+    connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
+
+
+def _joins(case: Case, group: str) -> str:
+    delay = PUBLICATION_DELAY.total_seconds()
+    published = f"date_trunc('day', s.known_at - to_seconds({delay}))"  # days before this one are published
+    seen = f"least(s.event_time, {published} - to_microseconds(1))"
+    days = ", ".join(f"'{case.first_published(group) / f'{day(n).isoformat()}.parquet'}'" for n in CORRECTED_DAYS)
+    corrected = f"date_trunc('day', g.event_time) + to_days({1 + CORRECTION_DELAY.days})"
+    return f"""
+        ASOF LEFT JOIN '{case.sorted(group)}' AS g ON s.entity_id = g.entity_id AND {seen} >= g.event_time
+        LEFT JOIN read_parquet([{days}]) AS f
+            ON f.entity_id = g.entity_id AND f.event_time = g.event_time AND s.known_at < {corrected}
+    """
+
+
+def _values(group: str) -> str:
+    fresh = f"g.event_time >= s.event_time - to_seconds({TTL[group].total_seconds()})"
+    return ", ".join(
+        f"CASE WHEN {fresh} THEN CASE WHEN f.entity_id IS NULL THEN g.{name} ELSE f.{name} END END AS {name}"
+        for name in feature_names(group)
+    )
+
+
+def wrong_rows(result: Path, right: Path) -> tuple[int, int]:
+    """Rows of a result, and how many rows are wrong, missing or too many, whatever their order.
+
+    Rows are compared by hashes of their values; NaN counts as null, and naive times as UTC.
+    """
+    connection = _connection()
+    columns = connection.sql(f"FROM '{right}' LIMIT 0").columns
+    for name, path in (("expected", right), ("found", result)):
+        connection.execute(f"CREATE TEMP TABLE {name} AS SELECT {_hash(connection, path, columns)} AS row FROM '{path}'")
+    sql = "SELECT (SELECT count(*) FROM found), (SELECT count(*) FROM (FROM {0} EXCEPT ALL FROM {1}))"
+    rows, missing = connection.execute(sql.format("expected", "found")).fetchone() or (0, 0)
+    _, unexpected = connection.execute(sql.format("found", "expected")).fetchone() or (0, 0)
+    return rows, max(missing, unexpected)
+
+
+def _connection() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def _hash(connection: duckdb.DuckDBPyConnection, path: Path, columns: list[str]) -> str:
+    types = {name: str(kind) for name, kind, *_ in connection.execute(f"DESCRIBE FROM '{path}'").fetchall()}
+    missing = [name for name in columns if name not in types]
+    if missing:
+        raise ValueError(f"'{path}' has no column {', '.join(missing)}. It has: {', '.join(types)}.")
+    return f"hash({', '.join(_plain(name, types[name]) for name in columns)})"
+
+
+def _plain(name: str, kind: str) -> str:
+    if kind.startswith("TIMESTAMP"):
+        return f"epoch_us({name}::TIMESTAMP)"
+    if kind in ("DOUBLE", "FLOAT"):
+        return f"CASE WHEN NOT isnan({name}) THEN {name}::DOUBLE END"
+    return name

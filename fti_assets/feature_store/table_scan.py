@@ -1,0 +1,170 @@
+"""Reading columns of a table twice in the same order: keys and times of all rows first, then the values of a few.
+
+Files of the lake are read directly where that is the same as asking DuckDB, which is several times slower at handing rows over.
+Rows that stand in the catalogue, files with deleted rows, and files elsewhere than on this machine are read through DuckDB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from duckdb import DuckDBPyConnection
+
+from fti_assets.feature_store.lake import literal
+from fti_assets.feature_store.schema import SQL_TYPES
+from fti_assets.vocabulary import ColumnType, quoted
+
+_BATCH_ROWS = 2_000_000
+_POLARS: dict[ColumnType, pl.DataType] = {
+    "float": pl.Float64(),
+    "int": pl.Int64(),
+    "bool": pl.Boolean(),
+    "string": pl.String(),
+    "timestamp": pl.Datetime("us", "UTC"),
+    "date": pl.Date(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some rows of a table, always in the same order.
+
+    Attributes:
+        file: as the lake names it.
+        path: where it can be read directly; None where DuckDB has to.
+        first: its earliest time, microseconds; None where that is not known.
+        last: its latest time.
+    """
+
+    file: str
+    path: str | None
+    rows: int
+    first: int | None = None
+    last: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableScan:
+    """The rows of a table of the lake at the connection's snapshot, in an order that stays the same.
+
+    Attributes:
+        name: `schema.name` in the lake.
+        types: type of each column that may be asked for.
+    """
+
+    connection: DuckDBPyConnection
+    schema: str
+    name: str
+    types: dict[str, ColumnType]
+    parts: tuple[Part, ...]
+
+    @staticmethod
+    def of(
+        connection: DuckDBPyConnection,
+        table: tuple[str, str],
+        types: dict[str, ColumnType],
+        time: str | None,
+        reach: tuple[int | None, int | None] = (None, None),
+    ) -> TableScan:
+        """The parts of a table that may hold rows with a time in `reach` (microseconds, both ends inclusive), earliest first."""
+        schema, name = table
+        counts = connection.execute(f"SELECT filename, count(*) FROM {_sql(schema, name)} GROUP BY filename").fetchall()
+        known = {path.rpartition("/")[2]: found for path, *found in connection.execute(_FILES, [schema, name, time]).fetchall()}
+        parts = [_part(file, rows, known.get(file.rpartition("/")[2])) for file, rows in counts]
+        reached = [part for part in parts if _reaches(part, *reach)]
+        reached.sort(key=lambda part: (part.first if part.first is not None else np.iinfo(np.int64).min, part.file))
+        return TableScan(connection, schema, name, types, tuple(reached))
+
+    @property
+    def rows(self) -> int:
+        return sum(part.rows for part in self.parts)
+
+    def batches(self, columns: Sequence[str]) -> Iterator[tuple[int, pl.DataFrame]]:
+        """The rows in batches, each with the position of its first one. Times come as microseconds."""
+        position = 0
+        for together in _together(self.parts):
+            frame = self._read(together, columns).with_columns(pl.col(pl.Datetime).to_physical())
+            yield position, frame
+            position += len(frame)
+
+    def take(self, positions: np.ndarray[Any, np.dtype[np.int64]], columns: Sequence[str]) -> pl.DataFrame:
+        """The rows at some positions, which increase. Parts without any of them are not read."""
+        found, start = [pl.DataFrame(schema=self._schema(columns))], 0
+        for together in _together(self.parts):
+            rows = sum(part.rows for part in together)
+            first, last = np.searchsorted(positions, (start, start + rows))
+            if last > first:
+                found.append(self._read(together, columns)[positions[first:last] - start])
+            start += rows
+        return pl.concat(found)
+
+    def _read(self, parts: Sequence[Part], columns: Sequence[str]) -> pl.DataFrame:
+        schema = self._schema(columns)
+        paths = [part.path for part in parts if part.path is not None]
+        if not paths:
+            return self._through_duckdb(parts, columns).cast(schema)
+        rows = pl.scan_parquet(paths, schema=schema, missing_columns="insert", extra_columns="ignore", glob=False)
+        return rows.select(columns).collect()
+
+    def _schema(self, columns: Sequence[str]) -> pl.Schema:
+        return pl.Schema({name: _POLARS[self.types[name]] for name in columns})
+
+    def _through_duckdb(self, parts: Sequence[Part], columns: Sequence[str]) -> pl.DataFrame:
+        files = ", ".join(literal(part.file) for part in parts)
+        chosen = ", ".join(f"{_column(name)}::{SQL_TYPES[self.types[name]]} AS {_column(name)}" for name in columns)
+        query = f"SELECT {chosen} FROM {_sql(self.schema, self.name)} WHERE filename IN ({files}) ORDER BY filename, rowid"
+        frame = pl.from_arrow(self.connection.execute(query).to_arrow_table())
+        assert isinstance(frame, pl.DataFrame)
+        return frame
+
+
+_FILES = """
+-- one row for each data file of a table: its own count of rows and the range of the time column
+SELECT f.path, f.record_count, epoch_us(TRY_CAST(s.min_value AS TIMESTAMPTZ)), epoch_us(TRY_CAST(s.max_value AS TIMESTAMPTZ))
+FROM __ducklake_metadata_lake.ducklake_data_file AS f
+JOIN __ducklake_metadata_lake.ducklake_table AS t USING (table_id)
+JOIN __ducklake_metadata_lake.ducklake_schema AS h USING (schema_id)
+LEFT JOIN __ducklake_metadata_lake.ducklake_column AS c
+    ON c.table_id = t.table_id AND c.column_name = $3 AND c.parent_column IS NULL AND c.end_snapshot IS NULL
+LEFT JOIN __ducklake_metadata_lake.ducklake_file_column_stats AS s ON s.data_file_id = f.data_file_id AND s.column_id = c.column_id
+WHERE h.schema_name = $1 AND t.table_name = $2
+"""
+
+
+def _part(file: str, rows: int, known: Sequence[Any] | None) -> Part:
+    if known is None:  # rows that stand in the catalogue
+        return Part(file, None, rows)
+    written, first, last = known
+    # With fewer rows than were written, some are deleted or belong to another snapshot, and the file alone does not say which.
+    return Part(file, file if rows == written and "://" not in file else None, rows, first, last)
+
+
+def _reaches(part: Part, first: int | None, last: int | None) -> bool:
+    too_early = first is not None and part.last is not None and part.last < first
+    too_late = last is not None and part.first is not None and part.first > last
+    return not too_early and not too_late
+
+
+def _together(parts: Sequence[Part]) -> Iterator[list[Part]]:
+    """Parts that are read at once, in order: many small files, but never a file and what DuckDB has to read."""
+    batch: list[Part] = []
+    for part in parts:
+        if batch and (part.path is None or batch[0].path is None or sum(p.rows for p in batch) + part.rows > _BATCH_ROWS):
+            yield batch
+            batch = []
+        batch.append(part)
+    if batch:
+        yield batch
+
+
+def _sql(schema: str, name: str) -> str:
+    return f"lake.{quoted(schema)}.{quoted(name)}"
+
+
+def _column(name: str) -> str:
+    """A column of the promise, or one of the platform's own, which begin with an underscore."""
+    return f'"_{quoted(name[1:])[1:-1]}"' if name.startswith("_") else quoted(name)
