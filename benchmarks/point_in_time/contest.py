@@ -50,6 +50,7 @@ COMPETITORS = (
     Competitor("Feast, DuckDB store", "rival", "feast_duckdb", "feast_store.py", "duckdb"),
     Competitor("Feast, default store", "rival", "feast_default", "feast_store.py", "file"),
     Competitor("floor: pyarrow", "floor", "floor", "floor.py", "pyarrow", None),
+    Competitor("floor: pyarrow, jemalloc", "floor", "floor", "floor.py", "jemalloc", None),
     Competitor("floor: polars", "floor", "floor", "floor.py", "polars", None),
     Competitor("floor: DuckDB", "floor", "floor", "floor.py", "duckdb", None),
 )

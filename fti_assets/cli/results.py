@@ -51,9 +51,9 @@ def show_predictions(names: Iterable[str], instance: DagsterInstance) -> None:
 
 
 def _last_window(store: FeatureStore, name: str) -> str | None:
-    for _, _, _, note in store.history(f"predictions.{name}", limit=1):
-        start, end = note.get("window") or ("", "")
-        return f"{note['rows']:,} rows, {start[:16]} to {end[:16]} UTC"
+    for last in store.publications(f"predictions.{name}", limit=1):
+        days = f", {last.window.start:%Y-%m-%d %H:%M} to {last.window.end:%Y-%m-%d %H:%M} UTC" if last.window else ""
+        return f"{last.rows:,} rows{days}"
     return None
 
 

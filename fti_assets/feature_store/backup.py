@@ -146,7 +146,7 @@ def _back_up(store: FeatureStore, folder: Path, link: bool, progress: Progress) 
     copied = _copy_all(store, folder, missing, link, progress)
     broken = sqlite_problems(catalogue)
     if broken:
-        raise DamagedFilesError(f"{broken[0]}; no backup was made.", [], next_step="Restore an earlier backup of the lake.")
+        raise BackupError(f"{broken[0]}; no backup was made.", next_step="Restore an earlier backup of the lake.")
     checksum = file_checksum(catalogue)
     final = folder / f"catalog-{checksum.sha256[:16]}.sqlite"
     catalogue.replace(final)
@@ -242,9 +242,7 @@ def _refuse(store: FeatureStore, damaged: list[str]) -> None:
     if any(path.startswith(f"{DATA}/") and path not in current for path in damaged):
         raise _VanishedError
     raise DamagedFilesError(
-        f"{len(damaged):,} files are gone or not what was written, such as {damaged[0]}; no backup was made.",
-        damaged,
-        next_step="`fti lake verify` names all of them, and what can be done.",
+        damaged, "no backup was made", next_step="`fti lake verify` names all that is damaged, and what can be done."
     )
 
 

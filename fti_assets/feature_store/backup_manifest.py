@@ -86,7 +86,8 @@ def check_backup(folder: Path, manifest: BackupManifest, progress: Progress) -> 
     """Reads every file of a backup again.
 
     Raises:
-        DamagedFilesError: one is gone or not what was written, or the catalogue is broken; the error names them.
+        DamagedFilesError: one is gone or not what was written.
+        BackupError: the catalogue in it is broken.
     """
     damaged = []
     for done, (path, checksum) in enumerate(manifest.files.items(), start=1):
@@ -94,13 +95,9 @@ def check_backup(folder: Path, manifest: BackupManifest, progress: Progress) -> 
         if not file.is_file() or file_checksum(file) != checksum:
             damaged.append(path)
         progress("Checking the backup", done, len(manifest.files))
-    said = [] if manifest.catalog in damaged else sqlite_problems(folder / manifest.catalog)
-    if damaged or said:
-        what = said[0] if said else f"{len(damaged):,} files of the backup in '{folder}' are gone or damaged: {_some(damaged)}."
-        step = "Back up into it again, which copies them anew; where the lake is lost too, take an older backup."
-        raise DamagedFilesError(what, damaged, next_step=step)
-
-
-def _some(paths: list[str]) -> str:
-    more = f" and {len(paths) - 5:,} more" if len(paths) > 5 else ""
-    return ", ".join(paths[:5]) + more
+    again = "Back up into it again, which copies them anew; where the lake is lost too, take an older backup."
+    if damaged:
+        raise DamagedFilesError([f"{folder / path}" for path in damaged], "nothing was restored", next_step=again)
+    broken = sqlite_problems(folder / manifest.catalog)
+    if broken:
+        raise BackupError(f"{broken[0]}; nothing was restored.", next_step=again)

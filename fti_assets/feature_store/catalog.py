@@ -1,15 +1,13 @@
-"""What the lake says of its tables: which there are, how large, and who published what."""
+"""What the lake says of its tables: which there are, and how large."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from fti_assets.feature_store.publications import Publication, publications
 from fti_assets.vocabulary import quoted
 
 PLATFORM_SCHEMAS = ("catalog", "superseded")
@@ -59,14 +57,3 @@ def _count(connection: DuckDBPyConnection, schema: str, name: str) -> int:
     row = connection.execute(f"SELECT count(*) FROM lake.{quoted(schema)}.{quoted(name)}").fetchone()
     assert row is not None
     return int(row[0])
-
-
-def history(connection: DuckDBPyConnection, table: str, limit: int) -> list[tuple[int, datetime, str, dict[str, Any]]]:
-    """Publications of a table (`features.x_v1`), newest first: snapshot, time, run and what was published."""
-    return [(one.snapshot, one.published_at, one.run, _note(one)) for one in publications(connection, table, limit)]
-
-
-def _note(one: Publication) -> dict[str, Any]:
-    borders = [str(one.window.start), str(one.window.end)] if one.window else None
-    counts = {"rows": one.rows, "replaced": one.replaced, "changed": one.changed}
-    return {"table": one.table, "kind": one.kind, **counts, "window": borders}

@@ -86,7 +86,7 @@ SELECT max(revision) FILTER (table_name = $table), arg_max(contract, revision) F
 
 def _last(connection: DuckDBPyConnection, table: str) -> tuple[int, str] | None:
     revision, contract = connection.execute(_LAST, {"table": table}).fetchone() or (None, None)
-    return None if revision is None else (revision, contract)
+    return None if revision is None or contract is None else (revision, contract)
 
 
 def _record(

@@ -79,15 +79,16 @@ class HeldSnapshotError(FtiError):
 
 
 class DamagedFilesError(FtiError):
-    """Files of the lake are not what was written; what would have read or copied them was not done.
+    """Files are gone or not what was written; what would have read or copied them was not done.
 
     Attributes:
-        paths: of the files, below the lake's data path.
+        paths: of the files, below the lake's data path or the folder of the backup.
     """
 
-    def __init__(self, message: str, paths: Sequence[str], *, next_step: str | None = None) -> None:
+    def __init__(self, paths: Sequence[str], what_was_not_done: str, *, next_step: str) -> None:
         self.paths = tuple(paths)
-        super().__init__(message, next_step=next_step)
+        more = f", and so {'is' if len(paths) == 2 else 'are'} {len(paths) - 1:,} more" if len(paths) > 1 else ""
+        super().__init__(f"{paths[0]} is gone or not what was written{more}; {what_was_not_done}.", next_step=next_step)
 
 
 class BackupError(FtiError):

@@ -12,7 +12,7 @@ import polars as pl
 from duckdb import DuckDBPyConnection
 
 from fti_assets.feature_store.key_codes import KeyCodes
-from fti_assets.feature_store.latest_match import FOREVER, NO_TTL, Candidates, Integers, Questions, latest
+from fti_assets.feature_store.latest_match import FOREVER, NO_TTL, Candidates, Codes, Integers, Questions, latest
 from fti_assets.feature_store.table_scan import TableScan
 from fti_assets.vocabulary import ColumnType, FeatureGroup
 
@@ -96,13 +96,13 @@ class GroupRows:
         scans = [(0, self.current), *([(self.current.rows, self.superseded)] if self.superseded else [])]
         for start, scan in scans:
             for position, frame in scan.batches(self._columns(scan, published=published)):
-                codes = numbering.encode(frame.select(pl.col(key).alias(f"k{n}") for n, key in enumerate(self._keys)))
-                values = [codes, _times(frame, self.group.event_time)]
+                codes: Codes = numbering.encode(frame.select(pl.col(key).alias(f"k{n}") for n, key in enumerate(self._keys)))
+                values: list[np.ndarray[Any, Any]] = [codes, _times(frame, self.group.event_time)]
                 if published:
                     values.append(_times(frame, PUBLISHED_AT))
                     values.append(_times(frame, SUPERSEDED_AT) if scan is self.superseded else np.full(len(frame), FOREVER))
                 if passes > 1:
-                    kept = np.flatnonzero((codes >= 0) & (codes % passes == number))
+                    kept: Integers = np.flatnonzero((codes >= 0) & (codes % passes == number))
                     values = [*(value[kept] for value in values), kept + start + position]
                 yield values
 

@@ -164,9 +164,7 @@ def _check_inputs(lake: Lake, connection: DuckDBPyConnection, plan: MaintenanceP
     damaged = changed_files(lake, connection, [file for file in plan.inputs if file.path in existing])
     if damaged:
         raise DamagedFilesError(
-            f"{len(damaged):,} files of the lake are not what was written, such as {damaged[0]}; nothing was changed.",
-            damaged,
-            next_step="`fti lake verify` names all of them, and what can be done.",
+            damaged, "nothing was changed", next_step="`fti lake verify` names all that is damaged, and what can be done."
         )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -54,7 +56,7 @@ def complete(connection: DuckDBPyConnection, spine: Spine, join: Join, *, memory
             limit = memory or _memory(own)
             for piece in spine.chunks(_chunk_rows(join, spine.rows, limit)):
                 work = _Work(own, piece, join, memory=limit)
-                yield piece, [work.joined(selection) for selection in join.selections]
+                yield piece, work.joined_all(join.selections)
 
     return Completed(spine, join.names, pieces)
 
@@ -127,19 +129,23 @@ class _Work:
         self._numbered: dict[tuple[object, ...], tuple[KeyCodes, Codes]] = {}
         self._orders: dict[bool, Integers] = {}
 
-    def joined(self, selection: Selection) -> Joined:
-        """The values of a selection for each row of the spine."""
+    def joined_all(self, selections: Sequence[Selection]) -> list[Joined]:
+        """The values of each selection for each row of the spine; two groups at a time are searched and read."""
+        searches = [self._search(selection) for selection in selections]
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(lambda search: search(), searches))
+
+    def _search(self, selection: Selection) -> Callable[[], Joined]:
+        """What has to be asked of DuckDB is asked now; the search itself is left to be done, in any thread."""
         numbering, codes = self._codes(selection)
-        static = selection.group.event_time is None
-        questions = self._questions(codes, static=static)
+        questions = self._questions(codes, static=selection.group.event_time is None)
         if isinstance(selection, WindowedSelection):
             rows = windowed(self._connection, selection, numbering, questions)
-            return Joined.of(rows, np.arange(self._spine.rows))
-        return self._newest(selection, numbering, questions)
+            return lambda: Joined.of(rows, np.arange(self._spine.rows))
+        return partial(self._newest, selection, numbering, questions, GroupRows.of(self._connection, selection.group, questions))
 
-    def _newest(self, selection: FeatureSelection, numbering: KeyCodes, questions: Questions) -> Joined:
-        rows = GroupRows.of(self._connection, selection.group, questions)
-        wanted, positions = compacted(rows.newest(numbering, questions, memory=self._memory // 4), rows.count)
+    def _newest(self, selection: FeatureSelection, numbering: KeyCodes, questions: Questions, rows: GroupRows) -> Joined:
+        wanted, positions = compacted(rows.newest(numbering, questions, memory=self._memory // 8), rows.count)
         return Joined.of(rows.take(wanted, self._columns(selection)), positions)
 
     def _columns(self, selection: FeatureSelection) -> dict[str, str]:
@@ -166,7 +172,7 @@ class _Work:
 
     def _found(self, source: FeatureSelection) -> pa.Array:
         """A key that is found in another group, for each row of the spine."""
-        values = self.joined(source).values(0, self._spine.rows).to_series(0)
+        values = self._search(source)().values(0, self._spine.rows).to_series(0)
         return values.to_physical().to_arrow() if values.dtype == pl.Datetime else values.to_arrow()
 
     def _questions(self, codes: Codes, *, static: bool) -> Questions:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 from pyarrow import parquet
 
+from fti_assets.errors import NotFoundError
 from fti_assets.feature_store import training_datasets
 from fti_assets.feature_store.comparison import DatasetComparison, compare
 from fti_assets.feature_store.content_hash import content_digest
@@ -70,7 +71,7 @@ def recreate(reading: Reading, folder: Path, manifest: Manifest, *, code_version
     found = state(folder, manifest)
     work = Path(tempfile.mkdtemp(prefix=".recreating-", dir=folder.parent))
     try:
-        with reading(manifest.snapshot) as connection:
+        with _snapshot(reading, manifest) as connection:
             again, fresh = training_datasets.cut(connection, dataset, cutoff, work, code_version=code_version)
         if fresh.content_hash == manifest.content_hash:
             if found != "intact":
@@ -80,6 +81,19 @@ def recreate(reading: Reading, folder: Path, manifest: Manifest, *, code_version
         return Recreation(_kept(again, folder.parent / RECREATED), fresh, same=False, files=found, comparison=comparison)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def _snapshot(reading: Reading, manifest: Manifest) -> Iterator[DuckDBPyConnection]:
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(reading(manifest.snapshot))
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"Training dataset '{manifest}' was cut from snapshot {manifest.snapshot}, which the lake does not have.",
+                next_step="It has expired, or this is another lake: restore the one that the dataset was cut from.",
+            ) from error
+        yield connection
 
 
 def state(folder: Path, manifest: Manifest) -> Files:

@@ -94,7 +94,7 @@ def _copy_into(work: Path, folder: Path, manifest: BackupManifest, progress: Pro
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(folder / path, target)
         if file_checksum(target) != checksum:
-            raise DamagedFilesError(f"{path} was copied from '{folder}' and came out otherwise; nothing was restored.", [path])
+            raise DamagedFilesError([str(target)], "nothing was restored", next_step="Look at the disk, and restore again.")
         progress("Restoring", done, len(manifest.files))
 
 

@@ -379,13 +379,6 @@ class FeatureStore:
         with self.connect() as connection:
             return readers(connection, table)
 
-    def history(self, table: str, limit: int = 20) -> list[tuple[int, datetime, str, dict[str, Any]]]:
-        """Publications of a table (`features.x_v1`), newest first: snapshot, time, run and what was published."""
-        if not self.lake.is_there:
-            return []
-        with self.connect() as connection:
-            return catalog.history(connection, table, limit)
-
     def publications(self, table: str, limit: int = 20) -> list[Publication]:
         """Publications of a table (`features.x_v1`), newest first; expired snapshots make no difference."""
         if not self.lake.is_there:

@@ -72,9 +72,10 @@ class TableScan:
     ) -> TableScan:
         """The parts of a table that may hold rows with a time in `reach` (microseconds, both ends inclusive), earliest first."""
         schema, name = table
-        counts = connection.execute(f"SELECT filename, count(*) FROM {_sql(schema, name)} GROUP BY filename").fetchall()
-        known = {path.rpartition("/")[2]: found for path, *found in connection.execute(_FILES, [schema, name, time]).fetchall()}
-        parts = [_part(file, rows, known.get(file.rpartition("/")[2])) for file, rows in counts]
+        named = {"schema": literal(schema), "name": literal(name), "time": literal(time or "")}
+        known = {_base(path): found for path, *found in connection.execute(_FILES.format(**named)).fetchall()}
+        counts = _counts(connection, table, named, {file: rows for file, (rows, *_) in known.items()})
+        parts = [_part(file, rows, known.get(_base(file))) for file, rows in counts.items()]
         reached = [part for part in parts if _reaches(part, *reach)]
         reached.sort(key=lambda part: (part.first if part.first is not None else np.iinfo(np.int64).min, part.file))
         return TableScan(connection, schema, name, types, tuple(reached))
@@ -117,7 +118,8 @@ class TableScan:
         files = ", ".join(literal(part.file) for part in parts)
         chosen = ", ".join(f"{_column(name)}::{SQL_TYPES[self.types[name]]} AS {_column(name)}" for name in columns)
         query = f"SELECT {chosen} FROM {_sql(self.schema, self.name)} WHERE filename IN ({files}) ORDER BY filename, rowid"
-        frame = pl.from_arrow(self.connection.execute(query).to_arrow_table())
+        with self.connection.cursor() as own:  # several tables are read at once
+            frame = pl.from_arrow(own.execute(query).to_arrow_table())
         assert isinstance(frame, pl.DataFrame)
         return frame
 
@@ -129,10 +131,53 @@ FROM __ducklake_metadata_lake.ducklake_data_file AS f
 JOIN __ducklake_metadata_lake.ducklake_table AS t USING (table_id)
 JOIN __ducklake_metadata_lake.ducklake_schema AS h USING (schema_id)
 LEFT JOIN __ducklake_metadata_lake.ducklake_column AS c
-    ON c.table_id = t.table_id AND c.column_name = $3 AND c.parent_column IS NULL AND c.end_snapshot IS NULL
+    ON c.table_id = t.table_id AND c.column_name = {time} AND c.parent_column IS NULL AND c.end_snapshot IS NULL
 LEFT JOIN __ducklake_metadata_lake.ducklake_file_column_stats AS s ON s.data_file_id = f.data_file_id AND s.column_id = c.column_id
-WHERE h.schema_name = $1 AND t.table_name = $2
+WHERE h.schema_name = {schema} AND t.table_name = {name}
 """
+
+
+_LISTED = """
+-- one row for each data file that the snapshot shows, and whether rows of it are deleted
+SELECT data_file, delete_file IS NOT NULL FROM ducklake_list_files('lake', {name}, schema => {schema})
+"""
+_INLINED = """
+-- one row for each table of the catalogue that may keep rows of the table
+SELECT i.table_name FROM __ducklake_metadata_lake.ducklake_inlined_data_tables AS i
+JOIN __ducklake_metadata_lake.ducklake_table AS t USING (table_id)
+JOIN __ducklake_metadata_lake.ducklake_schema AS h USING (schema_id)
+WHERE h.schema_name = {schema} AND t.table_name = {name}
+"""
+
+
+def _counts(
+    connection: DuckDBPyConnection, table: tuple[str, str], named: dict[str, str], written: dict[str, int]
+) -> dict[str, int]:
+    """How many rows each file shows; of rows that stand in the catalogue DuckLake says a name as well.
+
+    To count them file by file takes a scan. It is spared where nothing stands in the catalogue and all files together show as many
+    rows as were written: then no row of any is deleted, or hidden from the snapshot.
+    """
+    listed = connection.execute(_LISTED.format(**named)).fetchall()
+    files = {file: written[_base(file)] for file, has_deletes in listed if not has_deletes and _base(file) in written}
+    everything = f"SELECT count(*) FROM {_sql(*table)}"
+    if len(files) == len(listed) and not _has_inlined(connection, named):
+        row = connection.execute(everything).fetchone()
+        if row and row[0] == sum(files.values()):
+            return files
+    return dict(connection.execute(f"SELECT filename, count(*) FROM {_sql(*table)} GROUP BY filename").fetchall())
+
+
+def _has_inlined(connection: DuckDBPyConnection, named: dict[str, str]) -> bool:
+    for (own,) in connection.execute(_INLINED.format(**named)).fetchall():
+        if connection.execute(f"SELECT 1 FROM __ducklake_metadata_lake.{quoted(own)} LIMIT 1").fetchone():
+            return True
+    return False
+
+
+def _base(path: str) -> str:
+    """The name of a file, which no other file of the lake has."""
+    return path.rpartition("/")[2]
 
 
 def _part(file: str, rows: int, known: Sequence[Any] | None) -> Part:

@@ -12,6 +12,7 @@ from fti_assets.pipelines.datasets import training_dataset  # noqa: E402
 from fti_assets.pipelines.decorators import collection_pipeline, feature_pipeline  # noqa: E402
 from fti_assets.pipelines.inference import batch_inference  # noqa: E402
 from fti_assets.pipelines.location import code_location, pipelines_of  # noqa: E402
+from fti_assets.pipelines.maintenance import lake_maintenance  # noqa: E402
 from fti_assets.pipelines.monitoring import performance_monitoring  # noqa: E402
 from fti_assets.pipelines.promotion import model_validation  # noqa: E402
 from fti_assets.pipelines.resources import LakeResource, LandingResource, RegistryResource, data_root  # noqa: E402
@@ -33,6 +34,7 @@ __all__ = [
     "collection_pipeline",
     "data_root",
     "feature_pipeline",
+    "lake_maintenance",
     "model_validation",
     "performance_monitoring",
     "pipelines_of",

@@ -40,7 +40,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cut(store)
     store.publish(WEATHER, rows_of(WEATHER, ("a", noon(5) - HOUR, 55.5)), DAYS.window("2024-01-05"))
     store.publish(TRIPS, rows_of(TRIPS, *trips, (6, noon(5) + HOUR, "a", "x", 1.0)), YEAR)
-    store.publish(OUTCOMES, rows_of(OUTCOMES, *(row if row[0] != 6 else (6, noon(5) + 2 * HOUR, None) for row in outcomes[1:])), YEAR)
+    store.publish(
+        OUTCOMES, rows_of(OUTCOMES, *(row if row[0] != 6 else (6, noon(5) + 2 * HOUR, None) for row in outcomes[1:])), YEAR
+    )
     cut(store)
     return store.root
 

@@ -12,7 +12,7 @@ PROFILE = make_group("profile", ("seats",), static=True)
 
 def test_a_store_that_is_not_there_has_nothing(store):
     assert store.tables() == []
-    assert store.history("features.weather_v1") == store.publications("features.weather_v1") == []
+    assert store.publications("features.weather_v1") == []
     assert store.contracts("features", "weather_v1") == []
     assert store.last_published() == {}
     assert store.dataset_names() == []

@@ -199,7 +199,7 @@ def test_texts_about_a_table_are_stored_exactly(lake, text):
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=repr(text[:20])) for text in ODD_TEXTS[:8]])
 def test_odd_names_of_tables_find_nothing(lake, text):
-    assert lake.publications(text) == lake.history(text) == lake.contracts("features", text) == lake.contracts(text, "x") == []
+    assert lake.publications(text) == lake.contracts("features", text) == lake.contracts(text, "x") == []
     assert lake.tables(text) == [] or is_plain(text)
     with pytest.raises(FtiError):
         lake.table("features", text)

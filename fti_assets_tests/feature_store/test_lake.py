@@ -61,7 +61,7 @@ def test_a_range_is_published_and_a_day_of_it_replaced_and_the_old_state_can_sti
     assert second.snapshot > first.snapshot
     assert values(store) == [("a", 1.0), ("c", 3.0)]
     assert values(store, first.snapshot) == [("a", 1.0), ("b", 2.0)]
-    assert len(store.history(str(GROUP.table))) == 2
+    assert len(store.publications(str(GROUP.table))) == 2
     with pytest.raises(NotFoundError, match=f"There is no snapshot {second.snapshot + 1} in the lake"):
         values(store, second.snapshot + 1)
 

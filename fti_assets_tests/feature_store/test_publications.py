@@ -9,7 +9,7 @@ import pytest
 
 from fti_assets.feature_store import PublishError
 from fti_assets.vocabulary import Daily, Window
-from fti_assets_tests.feature_store.examples import DAY, MICROSECOND, T0, YEAR, day, make_group, rows_of
+from fti_assets_tests.feature_store.examples import DAY, HOUR, MICROSECOND, T0, YEAR, day, make_group, rows_of
 
 WEATHER = make_group()
 PROFILE = make_group("profile", ("seats",), static=True)
@@ -49,22 +49,6 @@ def test_a_publication_names_the_first_snapshot_that_shows_it(store):
         with store.reading(snapshot) as connection:
             assert store.read(connection, WEATHER.table).select("temp").fetchall() == [(value,)]
     assert [one.snapshot for one in store.publications("features.weather_v1")] == [second.snapshot, second.snapshot - 1]
-
-
-def test_history_tells_the_same_in_plain_values(store):
-    publish(store, run="r1")
-    published = publish(store, 2.0, run="r2")
-    (snapshot, at, run, note), _ = store.history("features.weather_v1")
-    assert (snapshot, at, run) == (published.snapshot, published.published_at, "r2")
-    assert note == {
-        "table": "features.weather_v1",
-        "kind": "publish",
-        "rows": 1,
-        "replaced": 1,
-        "changed": 1,
-        "window": ["2024-01-10 00:00:00+00:00", "2024-01-11 00:00:00+00:00"],
-    }
-    assert len(store.history("features.weather_v1", limit=1)) == 1
 
 
 def test_rows_that_are_appended_are_a_publication_too(store):
@@ -167,7 +151,7 @@ def test_a_day_that_was_published_empty_is_covered_at_the_first_publication_and_
         publication = store.publish(WEATHER, rows_of(WEATHER), day(key), run=key, may_be_empty=True)
         assert (publication.rows, publication.replaced) == (0, 0)
     assert missing(store, WEATHER, WEATHER.cadence.window("2024-01-08", "2024-01-11")) == ["2024-01-08"]
-    assert [run for _, _, run, _ in store.history("features.weather_v1")] == ["2024-01-11", "2024-01-10", "2024-01-09"]
+    assert [one.run for one in store.publications("features.weather_v1")] == ["2024-01-11", "2024-01-10", "2024-01-09"]
     assert store.table("features", "weather_v1").description["group"] == "weather"
 
 
@@ -178,6 +162,7 @@ def test_half_a_day_is_not_a_published_day_but_two_halves_are(store):
     assert missing(store, WEATHER, whole) == ["2024-01-10"]
     store.publish(WEATHER, rows_of(WEATHER, ("a", noon, 1.0)), Window(noon, whole.end))
     assert missing(store, WEATHER, whole) == []
+    assert missing(store, WEATHER, Window(noon + HOUR, whole.end)) == []  # the day counts, of which the first half lies before
 
 
 def test_rows_given_by_key_cover_no_day(store):

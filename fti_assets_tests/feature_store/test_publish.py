@@ -1,7 +1,5 @@
 """Publishing: by window, atomically, checked before it is visible."""
 
-from datetime import UTC, datetime
-
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -243,9 +241,3 @@ def test_a_moved_store_is_read_from_where_it_lies(tmp_path):
     assert len(read_all(store, WEATHER.table)) == 100
     with store.reading() as connection:
         assert len(store.read(connection, WEATHER.table).fetchall()) == 100
-
-
-def test_publications_are_dated_in_utc(store):
-    before = datetime.now(UTC)
-    store.publish(WEATHER, rows_of(WEATHER, ("a", T0, 1.0)), YEAR)
-    assert before.replace(microsecond=0) <= store.history("features.weather_v1")[0][1] <= datetime.now(UTC)

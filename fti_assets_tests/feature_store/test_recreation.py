@@ -9,7 +9,7 @@ import pytest
 from pyarrow import parquet
 
 from fti_assets.errors import FtiError, NotFoundError
-from fti_assets.feature_store import FeatureStore, compare_datasets
+from fti_assets.feature_store import FeatureStore, RetentionPolicy, carry_out, compare_datasets, plan_maintenance
 from fti_assets.vocabulary import TimeSplit
 from fti_assets_tests.feature_store.examples import DAYS, HOUR, OUTCOMES, TRIPS, YEAR, make_dataset, make_group, make_view, rows_of
 
@@ -54,13 +54,15 @@ def cut(store, dataset=DATASET, snapshot=None):
 
 
 def go_on(store):
-    """Later data, a correction of what was cut, another correction, and compaction."""
+    """Later data, corrections of what was cut, a correction of a single key, and all the care that a lake can get."""
     store.publish(TRIPS, trips([7, 8]), DAYS.window("2024-01-07", "2024-01-08"))
     store.publish(WEATHER, weather([3], d3=33.0), DAYS.window("2024-01-03"))
     store.publish(WEATHER, weather([3], d3=34.0), DAYS.window("2024-01-03"))
     store.publish(OUTCOMES, outcomes([5, 7])[1:], DAYS.window("2024-01-05", "2024-01-07"))
+    store.upsert(WEATHER, rows_of(WEATHER, ("a", noon(4) - HOUR, 44.0)))
     with store.connect() as connection:
-        connection.execute("CALL ducklake_merge_adjacent_files('lake')")
+        plan = plan_maintenance(store.lake, connection, store.holds(), RetentionPolicy(keep_days=0, grace_hours=0, merge_from=2))
+        carry_out(store.lake, connection, plan, store.holds)
 
 
 def test_a_dataset_is_cut_again_after_later_data_corrections_and_compaction(store):
@@ -133,6 +135,14 @@ def test_a_dataset_from_before_definitions_were_kept(store):
     assert compare_datasets(folder, folder).key == ()
 
 
+def test_a_snapshot_that_is_gone(store):
+    folder, manifest = cut(store)
+    (folder / "manifest.json").write_text(json.dumps(json.loads((folder / "manifest.json").read_text()) | {"snapshot": 999}))
+    with pytest.raises(NotFoundError, match=rf"'delay/{manifest.id}' was cut from snapshot 999, which the lake does not have"):
+        store.recreate("delay")
+    assert not list(folder.parent.glob(".recreat*"))
+
+
 def test_a_dataset_that_is_not_there(store):
     with pytest.raises(NotFoundError, match="'delay/x' is not there"):
         store.recreate("delay", "x")
@@ -154,7 +164,7 @@ def test_versions_are_compared_by_manifest_and_by_row(store):
     assert found.examples["only_first"] == ({"trip": 50, "asked_at": noon(5)},)
     assert found.moved == {"validation": 2, "test": 2}
     (column,) = found.columns
-    assert (column.name, column.rows) == ("temp", {"validation": 2})
+    assert (column.name, column.rows) == ("temp", {"validation": 2, "test": 2})
     assert column.examples == (({"trip": 30, "asked_at": noon(3)}, 3.0, 34.0), ({"trip": 31, "asked_at": noon(3)}, 3.0, 34.0))
     assert not found.same_rows
     assert compare_datasets(other, one).only_second == {"test": 1}

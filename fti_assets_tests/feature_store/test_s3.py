@@ -1,5 +1,7 @@
 """Files in an S3-compatible bucket, by moto's server: what is published there is read there, and what an error says."""
 
+from datetime import date
+
 import duckdb
 import pytest
 
@@ -12,6 +14,7 @@ from fti_assets_tests.feature_store.examples import (
     T0,
     TRIPS,
     YEAR,
+    make_dataset,
     make_group,
     make_view,
     read_all,
@@ -77,6 +80,20 @@ def test_with_the_catalogue_in_postgresql_nothing_of_the_lake_is_in_its_folder(p
     assert not other.lake.is_local
     with pytest.raises(AddressError, match=f"has its files elsewhere: .*s3://{bucket}/lake"):
         published(Backend(tmp_path / "two", address, f"s3://{bucket}/other").store())
+
+
+@pytest.mark.postgres
+def test_a_training_dataset_is_the_same_wherever_the_lake_is(postgres, bucket, tmp_path):
+    hashes = set()
+    for backend in (Backend(tmp_path / "here"), Backend(tmp_path / "there", postgres.new_schema(), f"s3://{bucket}/lake")):
+        store, times = backend.store(), [window.start for window in map(DAYS.window, list(DAYS.keys(YEAR))[:6])]
+        store.publish(GROUP, rows_of(GROUP, *(("s1", at, float(n)) for n, at in enumerate(times))), YEAR)
+        store.publish(TRIPS, rows_of(TRIPS, *((n, at + HOUR, "s1", "l", 1.0) for n, at in enumerate(times))), YEAR)
+        store.publish(OUTCOMES, rows_of(OUTCOMES, *((n, at + 2 * HOUR, n % 2 == 0) for n, at in enumerate(times))), YEAR)
+        _, manifest = store.cut(make_dataset(make_view(GROUP)), date(2024, 1, 7), code_version="1.0")
+        assert manifest.rows == {"train": 4, "validation": 1, "test": 1}
+        hashes.add(manifest.content_hash)
+    assert len(hashes) == 1
 
 
 def test_the_address_may_name_the_service_itself(s3, bucket, tmp_path, monkeypatch):

@@ -45,6 +45,7 @@ ASSETS = {
         "training_datasets/flight_delay": ("training_datasets", SCIENCE, WHOLE),
         "models/flight_delay": ("models", SCIENCE, WHOLE),
         "models/flight_delay_validation": ("models", SCIENCE, WHOLE),
+        "maintenance/lake": ("maintenance", ENGINEERING, WHOLE),
     },
     "inference": {
         "monitoring/flight_delay": ("monitoring", SCIENCE, DAILY),
@@ -119,13 +120,13 @@ CHECKS = {
 JOBS = {
     "data_collection": ["flights_collection", "flights_collection_whole"],
     "features": ["flights_features", "flights_features_whole"],
-    "training": ["flights_training"],
+    "training": ["flights_training", "lake_maintenance"],
     "inference": ["flights_inference"],
 }
 SCHEDULES = {
     "data_collection": {},
     "features": {"flights_features_daily": "0 5 * * *"},
-    "training": {"flights_training_schedule": "0 6 * * 1"},
+    "training": {"flights_training_schedule": "0 6 * * 1", "lake_maintenance_schedule": "0 3 * * *"},
     "inference": {"flights_inference_daily": "0 7 * * *"},
 }
 SENSORS = {
@@ -183,9 +184,11 @@ def test_jobs_schedules_and_sensors(location):
 @every_location
 def test_pools(location):
     assets = [asset for asset in LOCATIONS[location].defs.assets if isinstance(asset, dg.AssetsDefinition)]
+    writers = {asset.op.name for asset in assets if asset.op.pool == "lake_writer"}
 
-    writes_the_lake = location != "training"
-    assert {asset.op.pool for asset in assets} == {"lake_writer" if writes_the_lake else None}
+    every = {asset.op.name for asset in assets}
+    assert writers == ({"maintenance__lake"} if location == "training" else every)
+    assert {asset.op.pool for asset in assets} <= {"lake_writer", None}
 
 
 @every_location

@@ -35,7 +35,7 @@ def house(make_house, instance):
 
 
 def publish(house, rows, first="2024-03-01", last="2024-03-06"):
-    house.store.publish(READINGS, rows, DAYS.window(first, last))
+    house.store.publish(READINGS, rows, DAYS.window(first, last), may_be_empty=True)
 
 
 @feature_pipeline(WARMTH, reads=[READINGS])
@@ -88,6 +88,7 @@ def test_a_run_publishes_validates_and_describes(house, instance):
     (event,) = [event for event in result.asset_materializations_for_node("features__warmth_v1") if event.asset_key == WARMTH_KEY]
     assert event.metadata["dagster/partition_row_count"].value == 2
     assert event.metadata["replaced_rows"].value == 0
+    assert event.metadata["changed_rows"].value == 2
     assert validation_results(house, result.run_id) == [
         ("2024-03-03", "possible", "critical", True, 0),
         ("2024-03-03", "usual", "warning", True, 0),

@@ -10,9 +10,12 @@ CASE, RESULT, LIBRARY = arguments()
 FILES = [CASE / "spine.parquet", *sorted_files(CASE)]
 KEYS = ("entity_id", "event_time")
 
-if LIBRARY == "pyarrow":
+if LIBRARY in ("pyarrow", "jemalloc"):
     import pyarrow as pa
     from pyarrow import parquet
+
+    if LIBRARY == "jemalloc":  # the default allocator waits for huge pages where memory is fragmented
+        pa.set_memory_pool(pa.jemalloc_memory_pool())
 elif LIBRARY == "polars":
     import polars as pl
 else:
@@ -51,4 +54,4 @@ def _held(connection: duckdb.DuckDBPyConnection, path: Path) -> object:
     return connection.sql(f"FROM '{path}'").to_arrow_table()
 
 
-timed({"pyarrow": with_pyarrow, "polars": with_polars, "duckdb": with_duckdb}[LIBRARY])
+timed({"pyarrow": with_pyarrow, "jemalloc": with_pyarrow, "polars": with_polars, "duckdb": with_duckdb}[LIBRARY])

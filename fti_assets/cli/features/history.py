@@ -56,7 +56,10 @@ def history(
     if len(publications) == limit:
         say(f"\nOnly the last {limit:,}: give --limit for more.", "dim")
     title("Contract")
-    show_table(["revision", "since (UTC)", "snapshot", "what changed"], [_revision(one) for one in reversed(revisions)])
+    if revisions:
+        show_table(["revision", "since (UTC)", "snapshot", "what changed"], [_revision(one) for one in reversed(revisions)])
+    else:
+        say("None is recorded.")
 
 
 def publication_row(publication: Publication, info: TableInfo) -> dict[str, object]:

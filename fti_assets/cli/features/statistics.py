@@ -75,7 +75,8 @@ def window_of(info: TableInfo, first: str | None, last: str | None) -> Window | 
         return None
     cadence = info.description.get("cadence")
     if not cadence:
-        raise DefinitionError(f"'{info.name}' is static, so it has no days.", next_step="Leave --from and --until out.")
+        why = "does not tell its calendar: it was published by an older version" if info.description.get("time") else "is static"
+        raise DefinitionError(f"'{info.name}' {why}, so it has no days.", next_step="Leave --from and --until out.")
     calendar = Daily(**cadence)
     end = calendar.shifted(cadence["end"], -1) if cadence["end"] else calendar.today().isoformat()
     return calendar.window(first or calendar.start, last or max(end, first or end))

@@ -111,7 +111,7 @@ def _show(found: Verification) -> None:
         say(
             f"{len(found.damages):,} of {counted(found.files, 'file')} {'is' if len(found.damages) == 1 else 'are'} damaged:", "red"
         )
-        show_table(["table", "days", "read by", "what is wrong", "file"], [_row(one) for one in found.damages], whole=("file",))
+        show_table(["table", "days", "read by", "what is wrong"], [_row(one) for one in found.damages], whole=("days",))
         _show_ways(found)
     elif not found.catalogue:
         what = f"{counted(found.files, 'file')} of {counted(found.snapshots, 'snapshot')}, {size(found.bytes)}"
@@ -123,18 +123,21 @@ def _show(found: Verification) -> None:
 def _row(one: Damage) -> tuple[object, ...]:
     from fti_assets.feature_store import spans
 
-    now = "now and " if one.is_current else ""
-    return one.file.table, one.days, f"{now}snapshots {spans(one.snapshots)}", one.what, one.file.path
+    now = "the newest and " if one.is_current else ""
+    return one.file.table, one.days, f"{now}snapshots {spans(one.snapshots)}", one.what
 
 
 def _show_ways(found: Verification) -> None:
     title("What can be done")
-    say("With a backup: fti lake repair --from DIR. It puts back exactly these files.")
+    say("With a backup, put back exactly these files:")
+    say("  fti lake repair --from DIR")
     current = [one for one in found.damages if one.is_current and not one.file.table.startswith("superseded.")]
     if current:
-        say("Without one: take them out of their tables, then publish their days again.")
-        for one in current:
-            days = f"   # then publish {one.days} of {one.file.table}" if one.days else f"   # then publish {one.file.table}"
-            say(f"  fti lake drop-file {one.file.path}{days}")
-    if len(current) < len(found.damages):
-        say("What only older snapshots or corrections read cannot be made again. Everything else can be read as before.")
+        say("Without one, take them out of their tables and publish again what was in them:")
+    for one in current:
+        say(f"  fti lake drop-file {one.file.path}   # then publish {one.file.table}{f', {one.days}' if one.days else ''}")
+    others = [one for one in found.damages if one not in current]
+    if others:
+        say("Without one, these cannot be made again. Only older snapshots and corrections read them; all else reads as before:")
+    for one in others:
+        say(f"  {one.file.path}")
