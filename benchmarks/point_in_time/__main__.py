@@ -29,11 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     feast = feast_python(chosen.feast or chosen.folder / "feast", install=chosen.install)
     results = Results(chosen.folder / "results.json")
     ours = versions(Path(sys.executable), OUR_PACKAGES)
-    theirs = {f"{name} of Feast": version for name, version in versions(feast, FEAST_PACKAGES).items()} if feast else {}
+    theirs = versions(feast, FEAST_PACKAGES) if feast else {}
+    theirs = {name if name == "feast" else f"Feast's {name}": version for name, version in theirs.items()}
     for name, sheets, figures in _measured(chosen, feast):
-        for sheet in sheets:
+        filled = [sheet for sheet in sheets if sheet.rows]
+        for sheet in filled:
             show(sheet)
-        results.add(name, sheets, figures, versions=ours | (theirs if name.startswith("join") else {}))
+        results.add(name, filled, figures, versions=ours | (theirs if name.startswith("join") else {}))
     if chosen.markdown:
         chosen.markdown.write_text(results.markdown(), encoding="utf-8")
     print(f"All figures are in {results.path}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -136,7 +137,7 @@ def sheet(contest: Contest) -> Sheet:
         rows.append(
             (
                 result.competitor.name,
-                seconds(took.seconds) if took.outcome == "ok" else f"{took.outcome} ({took.process_seconds:.0f} s)",
+                seconds(took.seconds) if result.is_ok else f"{_brief(took.outcome)} ({took.process_seconds:.0f} s)",
                 ratio(took, rival) if result.is_ok else "",
                 ratio(took, floor) if result.is_ok else "",
                 seconds(took.cpu_seconds),
@@ -150,6 +151,11 @@ def sheet(contest: Contest) -> Sheet:
     title = f"Join: {case.spine_rows:,} rows with 3 x {case.group_rows:,} rows of 10 features, {case.keys} keys"
     columns = ("", "seconds", "x quickest rival", "x floor", "CPU s", "process s", "peak GiB", "rows", "wrong rows")
     return Sheet(title, columns, rows, _note(contest.published))
+
+
+def _brief(outcome: str) -> str:
+    """An error without the path of its class and the details of its message."""
+    return re.sub(r"^[\w.]+\.(?=\w+:)", "", outcome).split(" for an array")[0][:60]
 
 
 def _rank(result: Result) -> tuple[int, bool, float]:

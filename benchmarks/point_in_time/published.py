@@ -13,7 +13,7 @@ from pathlib import Path
 from pyarrow import parquet
 
 from benchmarks.point_in_time.data import DAYS, FIRST_DAY, GROUPS, Case, feature_names, publishings
-from fti_assets.feature_store import FeatureStore
+from fti_assets.feature_store import FeatureStore, carry_out, plan_maintenance
 from fti_assets.vocabulary import Column, Contract, Daily, Entity, Feature, FeatureGroup
 
 CALENDAR = Daily(start=FIRST_DAY.isoformat(), end=(FIRST_DAY + timedelta(days=DAYS)).isoformat())
@@ -81,12 +81,10 @@ def _compact(case: Case) -> dict[str, float]:
 
 
 def maintain(store: FeatureStore) -> None:
-    """Compacts the tables of a store."""
-    if hasattr(store, "maintain"):
-        store.maintain()
-        return
+    """What `fti lake maintain` does: small files are merged, and what is not needed any more goes."""
     with store.connect() as connection:
-        connection.execute("CALL ducklake_merge_adjacent_files('lake')")
+        plan = plan_maintenance(store.lake, connection, store.holds())
+        carry_out(store.lake, connection, plan, store.holds)
 
 
 def _linked(source: str, target: str) -> str:

@@ -46,7 +46,7 @@ class Results:
             where = f"{machine['cpus']} CPUs, {machine['memory_gib']} GiB, load {machine['load'][0]:.1f}"
             at = f"Measured {machine['at'][:10]} on {where}; Python {machine['python']}, {versions}."
             parts.append(f"{markdown(sheets)}\n{at}\n")
-        return "\n".join([HEADING, *parts])
+        return "\n".join([f"{HEADING}\n", *parts])
 
 
 def _machine() -> dict[str, object]:

@@ -14,7 +14,7 @@ import duckdb
 from benchmarks.reliability.outcome import Outcome, content_hash
 from benchmarks.reliability.worker import DAYS, READINGS, day_key, rows
 from fti_assets.errors import FtiError
-from fti_assets.feature_store import FeatureStore
+from fti_assets.feature_store import FeatureStore, back_up, drop_file, restore, verify
 
 DAY_COUNT = 8
 DISK = "3m"
@@ -53,7 +53,7 @@ def _filled(root: Path) -> FeatureStore:
     store = FeatureStore(root)
     for number in range(DAY_COUNT):
         store.publish(READINGS, rows(number, 0), DAYS.window(day_key(number)))
-    assert store.verify().is_sound
+    assert verify(store.lake).is_sound
     return store
 
 
@@ -63,34 +63,38 @@ def _damaged(root: Path, what: str, damage: Callable[[Path], None]) -> Outcome:
     before = content_hash(store)
     files = sorted((root / "lake" / "data" / "features" / "readings_v1").glob("**/*.parquet"))
     damage(files[3])
-    found = store.verify().damages
+    found = verify(store.lake).damages
     named = len(found) == 1 and files[3].name in found[0].file.path
     days = []
     for one in found:
-        dropped = store.drop_file(one.file.path)
-        days = [number for number in range(DAY_COUNT) if dropped.days and dropped.days[0] <= day_key(number) <= dropped.days[1]]
+        with store.connect() as connection:
+            dropped = drop_file(store.lake, connection, one.file.path)
+        lost = DAYS.keys(dropped.days.window) if dropped.days else []
+        days = [number for number in range(DAY_COUNT) if day_key(number) in lost]
         for number in days:
             store.publish(READINGS, rows(number, 0), DAYS.window(day_key(number)))
     mended = content_hash(store) == before
-    result = f"verify names {'the file' if named else 'NOT the file'}: {found[0].what if found else 'nothing'}; {len(days)} day published"
-    return Outcome(what, f"{result} again: content {'as before' if mended else 'NOT as before'}", held=named and mended)
+    result = f"verify names {'the file' if named else 'NOT the file'}: {found[0].what if found else 'nothing'}"
+    again = f"{len(days)} day published again: content {'as before' if mended else 'NOT as before'}"
+    return Outcome(what, f"{result}; {again}", held=named and mended)
 
 
 def _catalogue_damaged(root: Path) -> Outcome:
     """Overwrites a part of the catalogue; `verify` says so; a backup brings the lake back."""
     store = _filled(root)
     before = content_hash(store)
-    store.backup(root / "backup")
+    back_up(store, root.parent / "backup")
     catalogue = root / "lake" / "catalog.sqlite"
     with catalogue.open("r+b") as file:
         file.seek(4096)
         file.write(os.urandom(64 * 1024))
-    problems = store.verify().catalogue
-    FeatureStore.restore(root / "backup", root, replace=True)
+    problems = verify(store.lake).catalogue
+    restore(root.parent / "backup", root, replace=True)
     again = content_hash(FeatureStore(root)) == before
     return Outcome(
         "64 kB of the catalogue are overwritten",
-        f"verify: {problems[0] if problems else 'NOTHING'}; restored from a backup: content {'as before' if again else 'NOT as before'}",
+        f"verify: {problems[0][:90] if problems else 'NOTHING'}; restored from a backup:"
+        f" content {'as before' if again else 'NOT as before'}",
         held=bool(problems) and again,
     )
 
@@ -118,13 +122,13 @@ def _published_until_full(root: Path, what: str) -> Outcome:
             error = raised
     subprocess.run(["mount", "-o", "remount,size=64m", root], check=True)
     with store.connect() as connection:
-        held = store.read(connection, READINGS.table).aggregate("count(DISTINCT date_trunc('day', at)), count(*)").fetchone()
+        held = connection.execute(f"SELECT count(DISTINCT date_trunc('day', at)), count(*) FROM {READINGS.table.sql}").fetchone()
     whole = held == (days, days * rows(0, 0).num_rows)
     store.publish(READINGS, rows(days, 0), DAYS.window(day_key(days)))
-    sound = store.verify().is_sound
+    sound = verify(store.lake).is_sound
     return Outcome(
         what,
-        f"publication {days + 1} fails ({str(error).splitlines()[0][:90]}); the {days} before are {'whole' if whole else 'NOT whole'};"
-        f" with room again it goes on, {'sound' if sound else 'NOT sound'} by verify",
+        f"publication {days + 1} fails ({str(error).splitlines()[0][:90]}); the {days} before are"
+        f" {'whole' if whole else 'NOT whole'}; with room again it goes on, {'sound' if sound else 'NOT sound'} by verify",
         held=whole and sound and error is not None,
     )

@@ -31,11 +31,10 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
-def kill(process: subprocess.Popen[str]) -> list[str]:
-    """Ends a worker without warning, and returns the lines that it had written."""
+def kill(process: subprocess.Popen[str]) -> None:
+    """Ends a worker without warning."""
     os.killpg(process.pid, signal.SIGKILL)
-    lines, _ = process.communicate()
-    return lines.splitlines()
+    process.communicate()
 
 
 def content_hash(store: FeatureStore) -> str:

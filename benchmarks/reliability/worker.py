@@ -1,4 +1,4 @@
-"""What the processes of the reliability figures do; each runs as a program of its own: `python -m benchmarks.reliability.worker`."""
+"""What the processes of the reliability figures do, each a program of its own: `python -m benchmarks.reliability.worker`."""
 
 import json
 import random
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from fti_assets.feature_store import FeatureStore, RetentionPolicy
+from fti_assets.feature_store import FeatureStore, RetentionPolicy, carry_out, plan_maintenance
 from fti_assets.vocabulary import Column, Contract, Daily, Entity, Feature, FeatureGroup
 
 DAYS = Daily(start="2020-01-01", end="2030-01-01")
@@ -82,10 +82,15 @@ def churn(root: Path, kind: str) -> None:
             store.publish(READINGS, rows(number, state), DAYS.window(day_key(number)))
             continue
         say(doing=kind)
-        store.maintain(RetentionPolicy(keep_days=0, orphan_hours=0) if kind == "expire" else RetentionPolicy(keep_days=10_000))
+        maintain(store, RetentionPolicy(keep_days=0, grace_hours=0) if kind == "expire" else RetentionPolicy(merge_from=2))
         for again in range(5):
             store.publish(READINGS, rows(again, 1), DAYS.window(day_key(again)))
             store.publish(READINGS, rows(again, 0), DAYS.window(day_key(again)))
+
+
+def maintain(store: FeatureStore, policy: RetentionPolicy) -> None:
+    with store.connect() as connection:
+        carry_out(store.lake, connection, plan_maintenance(store.lake, connection, store.holds(), policy), store.holds)
 
 
 def say(**what: object) -> None:

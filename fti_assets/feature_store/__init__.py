@@ -24,7 +24,7 @@ from fti_assets.feature_store.errors import (
     UnreachableError,
 )
 from fti_assets.feature_store.holds import Hold, holds_of_models
-from fti_assets.feature_store.join import Join, event_time_column
+from fti_assets.feature_store.join import event_time_column
 from fti_assets.feature_store.lake import ConnectionPool, Connector, Lake, current_snapshot, in_memory_connection, instant_literal
 from fti_assets.feature_store.maintenance import Maintenance, Space, carry_out, expire_snapshots, plan_maintenance
 from fti_assets.feature_store.maintenance_plan import MaintenancePlan, RetentionPolicy, Step, spans

@@ -22,13 +22,13 @@ from fti_assets.feature_store.backup_manifest import (
     write_manifest,
 )
 from fti_assets.feature_store.catalog_database import SqliteCatalog
-from fti_assets.feature_store.checksums import Checksum, checksums
+from fti_assets.feature_store.checksums import Checksum, checksums, record_checksums
 from fti_assets.feature_store.errors import BackupError, DamagedFilesError
 from fti_assets.feature_store.extensions import load_extensions
 from fti_assets.feature_store.file_access import local_folder
 from fti_assets.feature_store.lake import Lake, in_memory_connection, literal
 from fti_assets.feature_store.stored_files import stored_files
-from fti_assets.feature_store.verification import sqlite_problems
+from fti_assets.feature_store.verification import catalogue_problems, sqlite_problems
 from fti_assets.version import code_version
 
 if TYPE_CHECKING:
@@ -91,9 +91,12 @@ def back_up(store: FeatureStore, folder: Path, *, link: bool = False, progress: 
     Raises:
         BackupError: catalogue or files are on a server, there is no lake, or the folder has something else in it.
         DamagedFilesError: a file of the lake is gone or damaged, and the earlier backup does not have it either.
+        LockedError: files have no checksum yet, and another writer did not finish in time.
     """
     _check(store, folder)
     folder.mkdir(parents=True, exist_ok=True)
+    with store.connect() as connection:
+        record_checksums(store.lake, connection)
     for _ in range(_TRIES):
         try:
             return _back_up(store, folder, link, progress)
@@ -122,6 +125,9 @@ def _check(store: FeatureStore, folder: Path) -> None:
     require_local(store.lake, "backed up")
     if not store.lake.is_there:
         raise BackupError(f"There is no lake in {store.lake.catalog} to back up: nothing was ever published.")
+    broken = catalogue_problems(store.lake)
+    if broken:
+        raise BackupError(f"{broken[0]}; no backup was made.", next_step="Restore an earlier backup of the lake.")
     inside, root = folder.resolve(), store.root.resolve()
     if inside.is_relative_to(root) or root.is_relative_to(inside):
         raise BackupError(f"'{folder}' and the store in '{store.root}' are in each other.", next_step="Take a folder elsewhere.")

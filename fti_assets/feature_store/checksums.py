@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
-import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from fti_assets.feature_store.file_access import opened
+from fti_assets.feature_store.file_access import local_folder, opened
 from fti_assets.feature_store.lake import Lake
 from fti_assets.feature_store.publish import prepare
 from fti_assets.feature_store.schema import ensure_table, stored_columns
@@ -29,6 +30,8 @@ CHECKSUMS = Table(
     ),
     key=("path",),
 )
+
+_AT_ONCE = 500  # rows; so few go into the catalogue instead of a file
 
 Progress = Callable[[int, int], None]
 """Told how many files are done, and of how many."""
@@ -58,7 +61,7 @@ def checksum_of(lake: Lake, connection: DuckDBPyConnection, path: str) -> Checks
     """
     with opened(lake, connection, path) as file:
         digest = hashlib.file_digest(file, "sha256")
-        return Checksum(file.tell(), digest.hexdigest())
+        return Checksum(file.seek(0, os.SEEK_END), digest.hexdigest())
 
 
 def record_checksums(
@@ -75,13 +78,14 @@ def record_checksums(
         progress: told how many of the files are done.
 
     Returns:
-        How many were recorded. Files that are gone are left out; `verify` names them.
+        How many were recorded. Files that are gone or of another size are left out; `verify` names them.
     """
     new = _unrecorded(connection, snapshot)
     found: dict[str, Checksum] = {}
     for done, file in enumerate(new, start=1):
         with suppress(FileNotFoundError):
-            found[file.path] = checksum_of(lake, connection, file.path)
+            checksum = checksum_of(lake, connection, file.path)
+            found |= {file.path: checksum} if checksum.bytes == file.bytes else {}
         progress(done, len(new))
     write_checksums(lake, connection, found)
     return len(found)
@@ -93,22 +97,52 @@ def _unrecorded(connection: DuckDBPyConnection, snapshot: int | None) -> list[St
     return [file for file in files if file.path not in known]
 
 
+@contextmanager
+def recording(lake: Lake, connection: DuckDBPyConnection, *tables: Table) -> Iterator[None]:
+    """Within a transaction: records the checksums of the files that the block writes into some tables.
+
+    They are there or not there together with the files. Only files in a folder are recorded: those in a bucket would have to be
+    fetched again, and are left to `record_checksums`.
+    """
+    folder = local_folder(lake)
+    if folder is None:
+        yield
+        return
+    before = _present(folder, tables)
+    yield
+    new = sorted(_present(folder, tables) - before)
+    if new:
+        _insert(connection, {path: checksum_of(lake, connection, path) for path in new})
+
+
+def _present(folder: Path, tables: Iterable[Table]) -> set[str]:
+    """The Parquet files in the folders of some tables."""
+    found: set[str] = set()
+    for table in tables:
+        place = f"{table.schema}/{table.name}"
+        with suppress(FileNotFoundError), os.scandir(folder / place) as entries:
+            found |= {f"{place}/{entry.name}" for entry in entries if entry.name.endswith(".parquet")}
+    return found
+
+
 def write_checksums(lake: Lake, connection: DuckDBPyConnection, found: Mapping[str, Checksum]) -> None:
     """Adds checksums, by path, in one transaction; none leave no trace."""
     if not found:
         return
     prepare(lake, connection)
-    rows = {
-        "path": list(found),
-        "bytes": [one.bytes for one in found.values()],
-        "sha256": [one.sha256 for one in found.values()],
-        "recorded_at": [datetime.now(UTC)] * len(found),
-    }
-    connection.from_arrow(pa.table(rows)).create_view("found_checksums", replace=True)
     with lake.writing(connection, purpose="recording checksums"):
-        ensure_table(connection, CHECKSUMS)
-        connection.execute(f"INSERT INTO {CHECKSUMS.sql} BY NAME SELECT * FROM found_checksums")
+        _insert(connection, found)
         connection.execute("CALL lake.set_commit_message('fti_assets', 'record checksums')")
+
+
+def _insert(connection: DuckDBPyConnection, found: Mapping[str, Checksum]) -> None:
+    ensure_table(connection, CHECKSUMS)
+    now, every = datetime.now(UTC), list(found.items())
+    for first in range(0, len(every), _AT_ONCE):
+        some = every[first : first + _AT_ONCE]
+        given = ", ".join(["(?, ?, ?, ?)"] * len(some))
+        values = [value for path, one in some for value in (path, one.bytes, one.sha256, now)]
+        connection.execute(f"INSERT INTO {CHECKSUMS.sql} (path, bytes, sha256, recorded_at) VALUES {given}", values)
 
 
 def changed_files(lake: Lake, connection: DuckDBPyConnection, files: Iterable[StoredFile]) -> list[str]:

@@ -74,6 +74,8 @@ class Completed:
         """
         if not self.spine.is_pandas:
             return self.to_arrow().to_pandas(split_blocks=True, self_destruct=True)
+        if not self.names:
+            return self.spine.source
         import pandas as pd
 
         features = pa.concat_tables([_features(joined, 0, spine.rows, self.names) for spine, joined in self.pieces()])

@@ -15,9 +15,9 @@ from fti_assets.feature_store.publications import Publication, next_instant, rec
 from fti_assets.feature_store.publish import ensure_target, prepare
 from fti_assets.feature_store.schema import PUBLISHED_AT, stored_columns
 from fti_assets.feature_store.superseded import (
-    HELD,
+    COMPARED,
     compare_draft,
-    held_under_keys,
+    hold,
     keep_superseded,
     keys_not_held,
     reach_of_keys,
@@ -46,15 +46,15 @@ def upsert(
     with lake.writing(connection, purpose=f"upserting into {table}"):
         ensure_target(connection, group, run=run)
         instant, reach = next_instant(connection, table, published_at), reach_of_keys(connection, table)
-        held = held_under_keys(table, reach)
-        found = compare_draft(connection, table, held)
-        _take_away(connection, table, held, reach, instant)
+        held = hold(connection, table, reach, of_drafted_keys=True)
+        found = compare_draft(connection, table)
+        _take_away(connection, table, reach, instant)
         if found.unchanged < found.drafted:
             connection.execute(
                 f"""INSERT INTO {table.sql} BY NAME SELECT d.*, {instant_literal(instant)} AS {PUBLISHED_AT}
-                FROM {DRAFT} AS d ANTI JOIN (FROM {HELD} WHERE is_same) AS u ON d.rowid = u.drafted ORDER BY d.rowid"""
+                FROM {DRAFT} AS d ANTI JOIN (FROM {COMPARED} WHERE is_same) AS u ON d.rowid = u.drafted ORDER BY d.rowid"""
             )
-        return record(connection, "upsert", table, instant, rows=given, replaced=found.held, changed=found.changed, run=run)
+        return record(connection, "upsert", table, instant, rows=given, replaced=held, changed=found.changed, run=run)
 
 
 def retract(
@@ -75,21 +75,21 @@ def retract(
     prepare(lake, connection)
     with lake.writing(connection, purpose=f"withdrawing from {table}"):
         instant, reach = next_instant(connection, table, published_at), reach_of_keys(connection, table)
-        held = held_under_keys(table, reach)
-        _refuse_unknown(connection, table, held)
-        withdrawn = withdraw(connection, held)
-        _take_away(connection, table, held, reach, instant)
+        withdrawn = hold(connection, table, reach, of_drafted_keys=True)
+        _refuse_unknown(connection, table)
+        withdraw(connection)
+        _take_away(connection, table, reach, instant)
         return record(connection, "retract", table, instant, rows=given, replaced=withdrawn, changed=withdrawn, run=run)
 
 
-def _take_away(connection: DuckDBPyConnection, table: Table, held: str, reach: str, instant: datetime) -> None:
+def _take_away(connection: DuckDBPyConnection, table: Table, reach: str, instant: datetime) -> None:
     """Moves the rows that are superseded from the table to where such rows are kept."""
-    keep_superseded(connection, table, held, instant)
-    connection.execute(f"DELETE FROM {table.sql} WHERE {reach} AND rowid IN (SELECT held FROM {HELD} WHERE NOT is_same)")
+    keep_superseded(connection, table, instant)
+    connection.execute(f"DELETE FROM {table.sql} WHERE {reach} AND rowid IN (SELECT held FROM {COMPARED} WHERE NOT is_same)")
 
 
-def _refuse_unknown(connection: DuckDBPyConnection, table: Table, held: str) -> None:
-    count, first = keys_not_held(connection, table, held, _NAMED)
+def _refuse_unknown(connection: DuckDBPyConnection, table: Table) -> None:
+    count, first = keys_not_held(connection, table, _NAMED)
     if count:
         named = "; ".join(f"({', '.join(map(str, key))})" for key in first)
         more = f" and {count - len(first):,} more" if count > len(first) else ""

@@ -27,8 +27,6 @@ class Join:
     event_times: bool = False
 
     def __post_init__(self) -> None:
-        if not self.selections:
-            raise DefinitionError("No features are asked for.", next_step="Name some: GROUP['feature', ...] or GROUP.all_features.")
         check_roles(self.selections, "The request")
         names = [name for selection in self.selections for name in selection.output_names]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -53,6 +51,8 @@ class Join:
         """
         if isinstance(features, FeatureView):
             return Join(selections=features.joined, at=at or features.at, known_at=known_at, event_times=event_times)
+        if not features:
+            raise DefinitionError("No features are asked for.", next_step="Name some: GROUP['feature', ...] or GROUP.all_features.")
         if at is None:
             raise DefinitionError("The time of the spine's rows is not said.", next_step="Name its column: at='...'.")
         return Join(selections=tuple(features), at=at, known_at=known_at, event_times=event_times)

@@ -14,7 +14,7 @@ from fti_assets.feature_store.errors import PublishError
 from fti_assets.feature_store.lake import Lake, instant_literal
 from fti_assets.feature_store.publications import PUBLICATIONS, Publication, next_instant, next_snapshot, record
 from fti_assets.feature_store.schema import PUBLISHED_AT, check_columns, ensure_table, stored_columns, write_description
-from fti_assets.feature_store.superseded import HELD, Difference, compare_draft, held_rows, keep_superseded
+from fti_assets.feature_store.superseded import COMPARED, Difference, compare_draft, hold, keep_superseded
 from fti_assets.vocabulary import Table, Window
 
 _INLINED_ROWS = 1000
@@ -142,14 +142,14 @@ def _replace_all(connection: DuckDBPyConnection, table: Table, where: str, _: da
 
 def _replace_differing(connection: DuckDBPyConnection, table: Table, where: str, instant: datetime) -> tuple[int, int]:
     """Puts the draft in place of the window where they differ. Returns how many rows were there, and how many changed."""
-    held = held_rows(table, where)
-    found = compare_draft(connection, table, held)
+    held = hold(connection, table, where)
+    found = compare_draft(connection, table)
     if not found.is_none:
-        keep_superseded(connection, table, held, instant)
-        if found.held:
+        keep_superseded(connection, table, instant)
+        if held:
             connection.execute(f"DELETE FROM {table.sql} WHERE {where}")
         connection.execute(f"INSERT INTO {table.sql} BY NAME {_dated(found, instant)}")
-    return found.held, found.changed
+    return held, found.changed
 
 
 def _dated(found: Difference, instant: datetime) -> str:
@@ -157,7 +157,7 @@ def _dated(found: Difference, instant: datetime) -> str:
     if not found.unchanged:
         return f"SELECT *, {instant_literal(instant)} AS {PUBLISHED_AT} FROM {DRAFT}"
     return f"""SELECT d.*, coalesce(u.{PUBLISHED_AT}, {instant_literal(instant)}) AS {PUBLISHED_AT}
-    FROM {DRAFT} AS d LEFT JOIN (FROM {HELD} WHERE is_same) AS u ON d.rowid = u.drafted ORDER BY d.rowid"""
+    FROM {DRAFT} AS d LEFT JOIN (FROM {COMPARED} WHERE is_same) AS u ON d.rowid = u.drafted ORDER BY d.rowid"""
 
 
 def _affected(connection: DuckDBPyConnection, statement: str) -> int:

@@ -34,9 +34,9 @@ from fti_assets.feature_store.schema import stored_columns
 from fti_assets.feature_store.search import Match, find_group, search
 from fti_assets.feature_store.snapshots import Snapshot, snapshots
 from fti_assets.feature_store.spine import Spine
-from fti_assets.feature_store.tags import Tag
 from fti_assets.feature_store.statistics import GroupStatistics
 from fti_assets.feature_store.statistics_scan import statistics
+from fti_assets.feature_store.tags import Tag
 from fti_assets.version import code_version
 from fti_assets.vocabulary import FeatureGroup, FeatureView, Selection, Table, TrainingDataset, Window
 

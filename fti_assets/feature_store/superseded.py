@@ -16,9 +16,12 @@ from fti_assets.feature_store.lake import instant_literal
 from fti_assets.feature_store.schema import PUBLISHED_AT, SUPERSEDED_AT, ensure_table
 from fti_assets.vocabulary import Table, quoted
 
-HELD = "_held"
-"""Name of the private table of the rows in whose place a draft is put: their `rowid`, that of the drafted row of the same key,
-their publication time, and whether the two rows are the same."""
+_HELD = "_held"
+"""Name of the private table of the rows in whose place a draft is put, with their row number in the lake as `held`."""
+COMPARED = "_compared"
+"""Name of the private table that pairs them with the draft: `held`, row number of the drafted row of the same key, publication
+time, and whether the two rows are the same."""
+_OTHERS = "_others"
 
 
 def superseded_table(table: Table) -> Table:
@@ -52,42 +55,64 @@ class Difference:
         return self.drafted - self.unchanged + self.withdrawn
 
 
-def compare_draft(connection: DuckDBPyConnection, table: Table, held: str) -> Difference:
-    """Compares the draft with the rows `held` that have its keys or lie in its window, and leaves the private table HELD.
+def hold(connection: DuckDBPyConnection, table: Table, where: str, *, of_drafted_keys: bool = False) -> int:
+    """Reads the rows in whose place the draft is put, once, into a private table of this connection.
+
+    Args:
+        connection: of the lake, with the draft.
+        table: what the draft is of.
+        where: SQL condition that these rows satisfy.
+        of_drafted_keys: whether only rows whose key the draft has are meant.
+
+    Returns:
+        The number of these rows.
+    """
+    rows = f"(SELECT rowid AS held, * FROM {table.sql} WHERE {where}) AS h"
+    only = f" SEMI JOIN {DRAFT} AS d ON {_same_key(table)}" if of_drafted_keys else ""
+    return _make(connection, _HELD, f"SELECT h.* FROM {rows}{only}")
+
+
+def compare_draft(connection: DuckDBPyConnection, table: Table) -> Difference:
+    """Compares the draft with the rows held, and leaves the private table COMPARED.
 
     Two rows are the same when all promised columns are: nulls are equal, so are NaNs, and -0.0 is not 0.0, so that what is
     published is what is read.
-
-    Args:
-        connection: of the lake.
-        table: what the draft is of.
-        held: SQL of the rows in whose place the draft is put, with their `rowid`, see `held_rows`.
     """
-    drafted = drafted_rows(connection)
-    if not _count(connection, f"({held})"):
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {HELD} AS {_NOTHING_HELD}")
-        return Difference(drafted, 0, 0, 0)
-    connection.execute(
-        f"""CREATE OR REPLACE TEMP TABLE {HELD} AS
-        SELECT h.rowid AS held, d.rowid AS drafted, h.{PUBLISHED_AT}, d.rowid IS NOT NULL AND {_same(table)} AS is_same
-        FROM ({held}) AS h LEFT JOIN {DRAFT} AS d ON {_same_key(table)}"""
-    )
-    row = connection.execute(f"SELECT count(*), count_if(is_same), count(*) - count(drafted) FROM {HELD}").fetchone()
+    drafted, held = drafted_rows(connection), _count(connection, _HELD)
+    if not held:
+        _make(connection, COMPARED, f"{_by_key(table, _HELD)} LIMIT 0")
+    elif drafted == held:
+        _compare_in_order(connection, table)
+    else:
+        _make(connection, COMPARED, _by_key(table, _HELD))
+    row = connection.execute(f"SELECT count(*), count(*) FILTER (is_same), count(*) - count(drafted) FROM {COMPARED}").fetchone()
     assert row is not None
     return Difference(drafted, *row)
 
 
-_NOTHING_HELD = f"SELECT 0 AS held, 0 AS drafted, NULL::TIMESTAMPTZ AS {PUBLISHED_AT}, false AS is_same LIMIT 0"
+_PAIR = f"SELECT h.held, d.rowid AS drafted, h.{PUBLISHED_AT}"
 
 
-def held_rows(table: Table, where: str) -> str:
-    """SQL of the rows of a table that satisfy a condition, with their `rowid`."""
-    return f"SELECT rowid, * FROM {table.sql} WHERE {where}"
+def _compare_in_order(connection: DuckDBPyConnection, table: Table) -> None:
+    """Compares row by row in the order in which both are stored, and by key only those that are not the same then.
+
+    As a rule nothing or little has changed, and to look up every key takes three times as long. Since keys are unique, rows
+    that are the same are each other's whatever the order.
+    """
+    pairs = f"{_PAIR}, {_same_key(table)} AND {_same(table)} AS is_same FROM {_HELD} AS h POSITIONAL JOIN {DRAFT} AS d"
+    rows = _make(connection, COMPARED, pairs)
+    others = _make(connection, _OTHERS, f"SELECT held FROM {COMPARED} WHERE NOT is_same")
+    if others > rows // 2:
+        _make(connection, COMPARED, _by_key(table, _HELD))
+    elif others:
+        connection.execute(f"DELETE FROM {COMPARED} WHERE NOT is_same")
+        connection.execute(f"INSERT INTO {COMPARED} {_by_key(table, f'(FROM {_HELD} SEMI JOIN {_OTHERS} USING (held))')}")
 
 
-def held_under_keys(table: Table, reach: str) -> str:
-    """SQL of the rows of a table whose key the draft has, with their `rowid`."""
-    return f"SELECT h.* FROM ({held_rows(table, reach)}) AS h SEMI JOIN {DRAFT} AS d ON {_same_key(table)}"
+def _by_key(table: Table, held: str) -> str:
+    """SQL of each row held with the row of the draft that has its key, and whether they are the same."""
+    found = f"d.rowid IS NOT NULL AND {_same(table)} AS is_same"
+    return f"{_PAIR}, {found} FROM {held} AS h LEFT JOIN {DRAFT} AS d ON {_same_key(table)}"
 
 
 def reach_of_keys(connection: DuckDBPyConnection, table: Table) -> str:
@@ -102,24 +127,25 @@ def reach_of_keys(connection: DuckDBPyConnection, table: Table) -> str:
     return " AND ".join(within) or "true"
 
 
-def keys_not_held(connection: DuckDBPyConnection, table: Table, held: str, limit: int) -> tuple[int, list[tuple[Any, ...]]]:
-    """How many keys of the draft are not among the rows `held`, and the first of them."""
+def keys_not_held(connection: DuckDBPyConnection, table: Table, limit: int) -> tuple[int, list[tuple[Any, ...]]]:
+    """How many keys of the draft no row held has, and the first of them."""
     key = ", ".join(f"d.{quoted(name)}" for name in table.key)
-    unknown = f"{DRAFT} AS d ANTI JOIN ({held}) AS h ON {_same_key(table)}"
+    unknown = f"{DRAFT} AS d ANTI JOIN {_HELD} AS h ON {_same_key(table)}"
     first = connection.execute(f"SELECT {key} FROM {unknown} ORDER BY ALL LIMIT {limit}").fetchall()
     return _count(connection, unknown), first
 
 
-def withdraw(connection: DuckDBPyConnection, held: str) -> int:
-    """Leaves the private table HELD of rows that nothing takes the place of. Returns how many there are."""
-    columns = f"rowid AS held, NULL::BIGINT AS drafted, {PUBLISHED_AT}, false AS is_same"
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {HELD} AS SELECT {columns} FROM ({held})")
-    return _count(connection, HELD)
+def withdraw(connection: DuckDBPyConnection) -> None:
+    """Leaves the private table COMPARED of rows held that nothing takes the place of."""
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE {COMPARED} AS
+        SELECT held, NULL::BIGINT AS drafted, {PUBLISHED_AT}, false AS is_same FROM {_HELD}"""
+    )
 
 
-def keep_superseded(connection: DuckDBPyConnection, table: Table, held: str, instant: datetime) -> None:
-    """Copies those of the rows `held` that are superseded to where such rows are kept, before they are taken away."""
-    if not _count(connection, f"{HELD} WHERE NOT is_same"):
+def keep_superseded(connection: DuckDBPyConnection, table: Table, instant: datetime) -> None:
+    """Copies the rows held that are superseded to where such rows are kept, before they are taken away."""
+    if not _count(connection, f"{COMPARED} WHERE NOT is_same"):
         return
     kept = superseded_table(table)
     ensure_table(connection, kept, own=(PUBLISHED_AT, SUPERSEDED_AT))
@@ -127,7 +153,7 @@ def keep_superseded(connection: DuckDBPyConnection, table: Table, held: str, ins
     names = ", ".join([*(quoted(column.name) for column in table.columns), PUBLISHED_AT])
     connection.execute(
         f"""INSERT INTO {kept.sql} BY NAME SELECT {names}, {instant_literal(instant)} AS {SUPERSEDED_AT}
-        FROM ({held}) AS h SEMI JOIN (FROM {HELD} WHERE NOT is_same) AS s ON h.rowid = s.held ORDER BY {order}"""
+        FROM {_HELD} SEMI JOIN (FROM {COMPARED} WHERE NOT is_same) USING (held) ORDER BY {order}"""
     )
 
 
@@ -141,6 +167,12 @@ def _same(table: Table) -> str:
     same = [f"d.{quoted(name)} IS NOT DISTINCT FROM h.{quoted(name)}" for name in others]
     signs = [f"signbit(d.{quoted(name)}) IS NOT DISTINCT FROM signbit(h.{quoted(name)})" for name in floats]
     return " AND ".join([*same, *signs]) or "true"
+
+
+def _make(connection: DuckDBPyConnection, name: str, query: str) -> int:
+    """Makes a private table and returns the number of its rows."""
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
+    return _count(connection, name)
 
 
 def _count(connection: DuckDBPyConnection, source: str) -> int:

@@ -111,7 +111,8 @@ def _label(connection: DuckDBPyConnection, view: FeatureView, window: Window) ->
 def _leaking(view: FeatureView) -> str:
     """The SQL condition that a row holds a feature known only after the row's time."""
     at = quoted(view.at)
-    later = [f'"{event_time_column(s.group, s.prefix)}" > {at}' for s in view.joined if isinstance(s, FeatureSelection) and s.group.event_time]
+    dated = [s for s in view.joined if isinstance(s, FeatureSelection) and s.group.event_time]
+    later = [f'"{event_time_column(s.group, s.prefix)}" > {at}' for s in dated]
     return " OR ".join(later) or "false"
 
 

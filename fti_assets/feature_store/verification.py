@@ -87,7 +87,7 @@ def verify(lake: Lake, *, progress: Progress = lambda *_: None) -> Verification:
 
 
 def _verify(lake: Lake, connection: DuckDBPyConnection, progress: Progress) -> Verification:
-    files, known = stored_files(connection), checksums(connection)
+    files, known, kept = stored_files(connection), checksums(connection), snapshots(connection)
     found: dict[str, tuple[Kind, str]] = {}
     new: dict[str, Checksum] = {}
     for done, file in enumerate(files, start=1):
@@ -104,7 +104,7 @@ def _verify(lake: Lake, connection: DuckDBPyConnection, progress: Progress) -> V
     return Verification(
         files=len(files),
         bytes=sum(file.bytes for file in files),
-        snapshots=len(snapshots(connection)),
+        snapshots=len(kept),
         damages=tuple(damages),
         catalogue=tuple(_uncountable(connection)),
         recorded=len(new.keys() & still),

@@ -181,6 +181,7 @@ def test_diff_of_two_versions_tells_what_readers_cannot_go_on_with(shown, told):
     breaking = lines[lines.index("Those who read it cannot go on with") : lines.index("They can go on with")]
     assert "ttl 6 hours -> 12 hours" in breaking
     assert "column 'temp_f' removed: float, °F" in breaking
+    assert not any("temp_c" in line for line in breaking)
     assert "column 'temp_c' added: float, °C" in lines[lines.index("They can go on with") :]
     changes = {change["what"]: change["compatible"] for change in told("diff", "weather_v1", "weather_v2")["changes"]}
     assert (changes["ttl"], changes["column 'temp_c'"]) == (False, True)

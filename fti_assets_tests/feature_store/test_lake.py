@@ -13,7 +13,15 @@ import pyarrow as pa
 import pytest
 
 from fti_assets.errors import NotFoundError
-from fti_assets.feature_store import ConnectionPool, FeatureStore, LockedError
+from fti_assets.feature_store import (
+    ConnectionPool,
+    FeatureStore,
+    LockedError,
+    RetentionPolicy,
+    carry_out,
+    plan_maintenance,
+    verify,
+)
 from fti_assets_tests.feature_store.examples import DAYS, T0, YEAR, day, make_group, read_all, rows_of
 from fti_assets_tests.feature_store.publishing import GROUP, ROWS, rows, rows_of_day
 
@@ -35,6 +43,14 @@ def process(backend, what, *more):
 def state(store):
     with store.connect() as connection:
         return connection.execute(f"SELECT count(*), min(temp), max(temp) FROM {GROUP.table.sql}").fetchone()
+
+
+def maintained(store):
+    """All that maintenance may do is done."""
+    policy = RetentionPolicy(keep_days=0, grace_hours=0, merge_from=2)
+    with store.connect() as connection:
+        plan = plan_maintenance(store.lake, connection, store.holds(), policy)
+        return carry_out(store.lake, connection, plan, store.holds, lambda *told: None)
 
 
 def values(store, snapshot=None):
@@ -61,7 +77,7 @@ def test_a_range_is_published_and_a_day_of_it_replaced_and_the_old_state_can_sti
     assert second.snapshot > first.snapshot
     assert values(store) == [("a", 1.0), ("c", 3.0)]
     assert values(store, first.snapshot) == [("a", 1.0), ("b", 2.0)]
-    assert len(store.publications(str(GROUP.table))) == 2
+    assert [one.snapshot for one in store.publications(str(GROUP.table))] == [second.snapshot, first.snapshot]
     with pytest.raises(NotFoundError, match=f"There is no snapshot {second.snapshot + 1} in the lake"):
         values(store, second.snapshot + 1)
 
@@ -185,6 +201,20 @@ def test_an_instance_that_went_to_disk_for_one_lake_serves_another(tmp_path):
         connection.execute("SET memory_limit = '20MB'")
         connection.execute("CREATE TEMP TABLE t AS SELECT n, random()::VARCHAR AS s FROM range(2_000_000) AS r(n)")
         assert connection.execute("SELECT count(*) FROM t").fetchone() == (2_000_000,)
+
+
+def test_maintenance_leaves_what_readers_see_and_fewer_files(backend):
+    store = backend.store()
+    for key in [*list(DAYS.keys(YEAR))[:5], "2024-01-02"]:
+        start = DAYS.window(key).start
+        store.publish(GROUP, rows_of(GROUP, *((f"s{n}", start, float(n)) for n in range(50))), DAYS.window(key))
+    before = values(store)
+    done = maintained(store)
+    assert values(store) == before
+    assert len(before) == 250
+    assert (store.table("features", "weather_v1").files, done.after.waiting) == (1, 0)
+    assert done.after.files < done.before.files
+    assert (verify(store.lake).damages, verify(store.lake).catalogue) == ((), ())
 
 
 def test_no_extension_is_fetched_from_the_internet(backend):

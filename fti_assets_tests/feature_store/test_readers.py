@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from fti_assets.feature_store import current_snapshot, deprecation
+from fti_assets.feature_store import FeatureStore, LockedError, current_snapshot, deprecation
 from fti_assets.feature_store.deprecation import DeprecatedFeatureGroupWarning
 from fti_assets.feature_store.readers import columns_read
 from fti_assets.vocabulary import Deprecation, Entity, FeatureView, aggregate
@@ -75,6 +75,15 @@ def test_a_reader_is_registered_once(store):
     assert reader.reads == {"features.trips_v1": ("distance",), "features.weather_v1": ("temp", "wind")}
     assert reader.defined == VIEW
     assert store.readers("features.outcomes_v1") == []  # predictions do not read the label
+
+
+def test_what_is_known_already_waits_for_no_writer(store):
+    store.register_reader("predictions", "delay", VIEW)
+    impatient = FeatureStore(store.root, lock_timeout=0.1)
+    with store.lake.locked("publishing"):
+        assert not impatient.register_reader("predictions", "delay", VIEW)
+        with pytest.raises(LockedError, match="publishing"):
+            impatient.register_reader("predictions", "other", VIEW)
 
 
 def test_a_reader_is_known_by_what_it_read_last(store):

@@ -21,6 +21,7 @@ from fti_assets_tests.feature_store.examples import (
     rows_of,
 )
 from fti_assets_tests.feature_store.servers import Backend, free_port
+from fti_assets_tests.feature_store.test_lake import maintained
 
 pytestmark = pytest.mark.s3
 
@@ -80,6 +81,18 @@ def test_with_the_catalogue_in_postgresql_nothing_of_the_lake_is_in_its_folder(p
     assert not other.lake.is_local
     with pytest.raises(AddressError, match=f"has its files elsewhere: .*s3://{bucket}/lake"):
         published(Backend(tmp_path / "two", address, f"s3://{bucket}/other").store())
+
+
+@pytest.mark.postgres
+def test_maintenance_removes_files_from_the_bucket(postgres, bucket, tmp_path):
+    store = Backend(tmp_path, postgres.new_schema(), f"s3://{bucket}/lake").store()
+    for window in map(DAYS.window, list(DAYS.keys(YEAR))[:4]):
+        store.publish(GROUP, rows_of(GROUP, *((f"s{n}", window.start, float(n)) for n in range(50))), window)
+    before, rows = files(store), read_all(store, GROUP.table)
+    maintained(store)
+    assert read_all(store, GROUP.table) == rows
+    assert len([path for path in files(store) if "/features/" in path]) == 1
+    assert len([path for path in before if "/features/" in path]) == 4
 
 
 @pytest.mark.postgres

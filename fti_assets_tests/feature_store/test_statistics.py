@@ -46,7 +46,7 @@ values = st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False, w
 
 
 @given(values, st.lists(st.none() | st.integers(-(10**6), 10**6), max_size=60))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_figures_are_those_of_numpy(tmp_path_factory, floats, integers):
     store = FeatureStore(tmp_path_factory.mktemp("store"))
     group = make_group("two", (Feature("f", "float"), Feature("i", "int")))

@@ -76,7 +76,8 @@ def repair(
         whole=("file",),
     )
     if len(back) < len(found.damages):
-        say(f"\n{counted(len(found.damages) - len(back), 'file')} left that are damaged. What else can be done: fti lake verify")
+        left = len(found.damages) - len(back)
+        say(f"\nStill damaged: {left:,} of {counted(len(found.damages), 'file')}. What else can be done: fti lake verify")
         raise typer.Exit(1)
 
 
