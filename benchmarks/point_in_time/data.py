@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -35,11 +35,14 @@ NULLS = 0.02  # of the last feature of each group
 SIZES = {"tiny": (2_000, 20_000), "small": (200_000, 2_000_000), "large": (1_000_000, 10_000_000)}
 KEYS = ("uniform", "zipf")
 
+# Random numbers do not compress, and dictionaries of them only cost time: this is the quickest to read for every rival.
+WRITING = {"compression": "NONE", "use_dictionary": False}
+
 _DAY = np.int64(86_400_000_000)
 _START = np.int64(datetime.combine(FIRST_DAY, datetime.min.time(), UTC).timestamp()) * 1_000_000
 _VERSION = 1
 _TIME = pa.timestamp("us", tz="UTC")
-_SCHEMA_FILE = "generated.json"
+_DONE = "generated.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ def publishings(case: Case) -> list[Publishing]:
 def generate(case: Case) -> None:
     """Writes the files of `case`, unless they are there already."""
     stamp = {"version": _VERSION, "size": case.size, "keys": case.keys, "seed": case.seed, "rows": SIZES[case.size]}
-    done = case.folder / _SCHEMA_FILE
+    done = case.folder / _DONE
     if done.exists() and json.loads(done.read_text()) == json.loads(json.dumps(stamp)):
         return
     shutil.rmtree(case.folder, ignore_errors=True)
@@ -214,13 +217,5 @@ class _SortedWriter:
         self._writer.close()
 
 
-# Random numbers do not compress, and dictionaries of them only cost time: this is the quickest to read for every rival.
-WRITING = {"compression": "NONE", "use_dictionary": False}
-
-
 def _write(table: pa.Table, path: Path) -> None:
     pq.write_table(table, path, row_group_size=2 * _SortedWriter.ROWS, **WRITING)
-
-
-def describe(case: Case) -> dict[str, object]:
-    return {**asdict(case), "folder": str(case.folder), "spine_rows": case.spine_rows, "group_rows": case.group_rows}

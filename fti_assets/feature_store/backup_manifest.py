@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fti_assets.feature_store.checksums import Checksum
+from fti_assets.feature_store.checksums import Checksum, checksum
 from fti_assets.feature_store.errors import BackupError, DamagedFilesError
 from fti_assets.feature_store.verification import sqlite_problems
 
@@ -69,7 +68,7 @@ def read_manifest(folder: Path) -> BackupManifest:
         said = json.loads((folder / FILE).read_text(encoding="utf-8"))
         if said.pop("format") != FORMAT:
             raise BackupError(f"The backup in '{folder}' is of another format.", next_step="Use the version that made it.")
-        files = {path: Checksum(**checksum) for path, checksum in said.pop("files").items()}
+        files = {path: Checksum(**values) for path, values in said.pop("files").items()}
         return BackupManifest(files=files, **said)
     except (ValueError, KeyError, TypeError) as error:
         raise BackupError(f"The manifest of the backup in '{folder}' cannot be read: {error}.") from error
@@ -78,8 +77,7 @@ def read_manifest(folder: Path) -> BackupManifest:
 def file_checksum(file: Path) -> Checksum:
     """Size and SHA-256 of a file."""
     with file.open("rb") as source:
-        digest = hashlib.file_digest(source, "sha256")
-        return Checksum(source.tell(), digest.hexdigest())
+        return checksum(source)
 
 
 def check_backup(folder: Path, manifest: BackupManifest, progress: Progress) -> None:
@@ -90,9 +88,9 @@ def check_backup(folder: Path, manifest: BackupManifest, progress: Progress) -> 
         BackupError: the catalogue in it is broken.
     """
     damaged = []
-    for done, (path, checksum) in enumerate(manifest.files.items(), start=1):
+    for done, (path, expected) in enumerate(manifest.files.items(), start=1):
         file = folder / path
-        if not file.is_file() or file_checksum(file) != checksum:
+        if not file.is_file() or file_checksum(file) != expected:
             damaged.append(path)
         progress("Checking the backup", done, len(manifest.files))
     again = "Back up into it again, which copies them anew; where the lake is lost too, take an older backup."

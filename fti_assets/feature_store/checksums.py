@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BufferedIOBase
 from pathlib import Path
 
 from duckdb import DuckDBPyConnection
@@ -60,8 +61,13 @@ def checksum_of(lake: Lake, connection: DuckDBPyConnection, path: str) -> Checks
         FileNotFoundError: there is none.
     """
     with opened(lake, connection, path) as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return Checksum(file.seek(0, os.SEEK_END), digest.hexdigest())
+        return checksum(file)
+
+
+def checksum(file: BufferedIOBase) -> Checksum:
+    """Size and SHA-256 of an open file, from where it stands."""
+    digest = hashlib.file_digest(file, "sha256")
+    return Checksum(file.seek(0, os.SEEK_END), digest.hexdigest())
 
 
 def record_checksums(
@@ -84,8 +90,8 @@ def record_checksums(
     found: dict[str, Checksum] = {}
     for done, file in enumerate(new, start=1):
         with suppress(FileNotFoundError):
-            checksum = checksum_of(lake, connection, file.path)
-            found |= {file.path: checksum} if checksum.bytes == file.bytes else {}
+            one = checksum_of(lake, connection, file.path)
+            found |= {file.path: one} if one.bytes == file.bytes else {}
         progress(done, len(new))
     write_checksums(lake, connection, found)
     return len(found)

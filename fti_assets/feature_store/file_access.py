@@ -5,9 +5,12 @@ from __future__ import annotations
 from io import BufferedIOBase, BytesIO
 from pathlib import Path
 
+import duckdb
 from duckdb import DuckDBPyConnection
 
 from fti_assets.feature_store.lake import Lake
+
+_GONE = 404
 
 
 def local_folder(lake: Lake) -> Path | None:
@@ -36,10 +39,13 @@ def opened(lake: Lake, connection: DuckDBPyConnection, path: str) -> BufferedIOB
     folder = local_folder(lake)
     if folder is not None:
         return (folder / path).open("rb")
-    named = {"file": f"{lake.data_path}/{path}"}
-    if connection.execute("SELECT 1 FROM glob($file)", named).fetchone() is None:
-        raise FileNotFoundError(named["file"])
-    row = connection.execute("SELECT content FROM read_blob($file)", named).fetchone()
+    address = f"{lake.data_path}/{path}"
+    try:
+        row = connection.execute("SELECT content FROM read_blob($file)", {"file": address}).fetchone()
+    except duckdb.HTTPException as error:
+        if getattr(error, "status_code", None) != _GONE:
+            raise
+        raise FileNotFoundError(address) from error
     assert row is not None
     return BytesIO(row[0])
 

@@ -51,9 +51,9 @@ def drop_file(lake: Lake, connection: DuckDBPyConnection, path: str) -> Dropped:
     """
     purpose = f"taking {path} out of its table"
     prepare(lake, connection)
+    rows = _rows_of(lake, connection, path)
+    days = days_of(connection, rows)
     with lake.writing(connection, purpose):
-        rows = _rows_of(lake, connection, path)
-        days = days_of(connection, rows)
         _record_lost(connection, rows, days)  # first, so that days without rows never count as published
     with lake.writing(connection, purpose):
         snapshot = _drop(connection, rows)

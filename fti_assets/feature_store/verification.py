@@ -6,23 +6,25 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Literal
 
 import duckdb
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
+from pyarrow import compute as pc
 from pyarrow import parquet
 
 from fti_assets.feature_store.catalog_database import SqliteCatalog
-from fti_assets.feature_store.checksums import Checksum, checksum_of, checksums, write_checksums
+from fti_assets.feature_store.checksums import Checksum, checksum, checksums, write_checksums
 from fti_assets.feature_store.file_access import opened
-from fti_assets.feature_store.file_days import Days, days_of
+from fti_assets.feature_store.file_days import Days, Times, days_of, times
 from fti_assets.feature_store.lake import Lake
 from fti_assets.feature_store.snapshots import snapshots
 from fti_assets.feature_store.stored_files import StoredFile, stored_files
 
-Kind = Literal["missing", "size", "checksum", "unreadable", "rows"]
+Kind = Literal["missing", "size", "checksum", "unreadable", "rows", "times"]
 
 Progress = Callable[[int, int], None]
 """Told how many files were read, and of how many."""
@@ -88,10 +90,11 @@ def verify(lake: Lake, *, progress: Progress = lambda *_: None) -> Verification:
 
 def _verify(lake: Lake, connection: DuckDBPyConnection, progress: Progress) -> Verification:
     files, known, kept = stored_files(connection), checksums(connection), snapshots(connection)
+    ranges = times(connection)
     found: dict[str, tuple[Kind, str]] = {}
     new: dict[str, Checksum] = {}
     for done, file in enumerate(files, start=1):
-        checked = check_file(lake, connection, file, known.get(file.path))
+        checked = check_file(lake, connection, file, known.get(file.path), ranges.get(file.id))
         if isinstance(checked, Checksum):
             new |= {file.path: checked} if file.path not in known else {}
         else:
@@ -129,29 +132,53 @@ def _damages(
         )
 
 
-def check_file(lake: Lake, connection: DuckDBPyConnection, file: StoredFile, known: Checksum | None) -> Checksum | tuple[Kind, str]:
-    """Reads a file to its last page. Returns its checksum, or what is wrong with it."""
+def check_file(
+    lake: Lake, connection: DuckDBPyConnection, file: StoredFile, known: Checksum | None, expected: Times | None = None
+) -> Checksum | tuple[Kind, str]:
+    """Reads a file to its last page. Returns its checksum, or what is wrong with it.
+
+    Args:
+        lake: that has the file.
+        connection: of the lake.
+        file: as the catalogue describes it.
+        known: its checksum, where it was recorded.
+        expected: the times that the catalogue says its rows have. By them files are left out of a read.
+    """
     try:
-        checksum = checksum_of(lake, connection, file.path)
+        with opened(lake, connection, file.path) as source:
+            found = checksum(source)
+            wrong = _differs(found, file, known)
+            source.seek(0)
+            return wrong or _content(source, file, expected) or found
     except FileNotFoundError:
         return "missing", "the file is gone"
-    if checksum.bytes != file.bytes:
-        return "size", f"it has {checksum.bytes:,} bytes instead of {file.bytes:,}"
-    if known is not None and checksum.sha256 != known.sha256:
-        return "checksum", f"its SHA-256 is {checksum.sha256[:12]}.. instead of {known.sha256[:12]}.."
+
+
+def _differs(found: Checksum, file: StoredFile, known: Checksum | None) -> tuple[Kind, str] | None:
+    if found.bytes != file.bytes:
+        return "size", f"it has {found.bytes:,} bytes instead of {file.bytes:,}"
+    if known is not None and found.sha256 != known.sha256:
+        return "checksum", f"its SHA-256 is {found.sha256[:12]}.. instead of {known.sha256[:12]}.."
+    return None
+
+
+def _content(source: BufferedIOBase, file: StoredFile, expected: Times | None) -> tuple[Kind, str] | None:
+    """What is wrong with the rows of a Parquet file, all of whose values are read."""
+    rows, seen = 0, []
     try:
-        rows = _rows(lake, connection, file.path)
+        with parquet.ParquetFile(source, pre_buffer=False) as content:
+            for batch in content.iter_batches():
+                rows += batch.num_rows
+                seen += [pc.min_max(batch[expected.column]).as_py()] if expected else []
     except (pa.ArrowException, OSError) as error:
         return "unreadable", f"it cannot be read: {str(error).splitlines()[0]}"
     if rows != file.rows:
         return "rows", f"it has {rows:,} rows instead of {file.rows:,}"
-    return checksum
-
-
-def _rows(lake: Lake, connection: DuckDBPyConnection, path: str) -> int:
-    """The rows of a Parquet file, all of whose values are read."""
-    with opened(lake, connection, path) as source, parquet.ParquetFile(source, pre_buffer=False) as file:
-        return sum(batch.num_rows for batch in file.iter_batches())
+    if expected and rows:
+        first, last = min(one["min"] for one in seen), max(one["max"] for one in seen)
+        if (first, last) != (expected.first, expected.last):
+            return "times", f"its times are {first} to {last} instead of {expected.first} to {expected.last}"
+    return None
 
 
 def catalogue_problems(lake: Lake) -> list[str]:

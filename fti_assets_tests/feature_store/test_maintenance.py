@@ -1,7 +1,10 @@
 """The care of the lake on real lakes: what readers see stays, what nothing needs goes."""
 
 import os
+import random
 import shutil
+import subprocess
+import sys
 import time
 
 import pytest
@@ -22,6 +25,7 @@ from fti_assets.feature_store import (
 from fti_assets.feature_store.checksums import CHECKSUMS, checksums, recording
 from fti_assets.feature_store.maintenance import observe
 from fti_assets.feature_store.stored_files import replaced_files, stored_files
+from fti_assets_tests.feature_store import maintaining
 from fti_assets_tests.feature_store.examples import HOUR, OUTCOMES, TRIPS, day, make_dataset, make_group, make_view, rows_of
 from fti_assets_tests.feature_store.servers import Backend
 
@@ -297,6 +301,34 @@ def test_interrupted_between_steps_it_reads_as_before_and_is_repeated(filled, st
 
     assert content(filled) == before
     assert (len(paths(filled)), done.after.waiting, done.after.snapshots) == (2, 0, done.after.snapshots)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_at_any_moment_the_lake_is_sound_and_maintained_again(tmp_path, seed):
+    store = FeatureStore(tmp_path)
+    for key in maintaining.KEYS:
+        maintaining.publish(store, key, 0)
+    store.tag("start")
+    command = [sys.executable, "-m", "fti_assets_tests.feature_store.maintaining", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
+        try:
+            assert started.stdout.readline(), "the process ended before it began"
+            time.sleep(random.Random(seed).uniform(0, 1.2))
+        finally:
+            started.kill()
+
+    for _ in range(2):
+        assert verify(store.lake).is_sound
+        assert _values_by_day(store, "start") == [(50, 0.0, 0.0)] * 6
+        found = _values_by_day(store)
+        assert [(count, low) for count, low, _ in found] == [(count, high) for count, _, high in found]
+        maintaining.maintain(store)
+
+
+def _values_by_day(store, as_of=None):
+    with store.reading(as_of) as connection:
+        query = f"""SELECT count(*), min(temp), max(temp) FROM {GROUP.table.sql} GROUP BY "at" ORDER BY "at" """
+        return connection.execute(query).fetchall()
 
 
 # Checksums

@@ -222,7 +222,9 @@ def test_an_unknown_snapshot(filled):
     [
         pytest.param((), "'features.trips_v1' was never published. Materialise 'features/trips_v1' first", id="no_spine"),
         pytest.param((TRIPS,), "'features.outcomes_v1' was never published", id="no_label"),
-        pytest.param((TRIPS, OUTCOMES), "features.weather_v1, which the features are read from, was never published", id="no_feature_group"),
+        pytest.param(
+            (TRIPS, OUTCOMES), "features.weather_v1, which the features are read from, was never published", id="no_feature_group"
+        ),
     ],
 )
 def test_a_group_that_was_never_published(tmp_path, groups, message):

@@ -136,6 +136,21 @@ def test_a_count_that_is_not_that_of_the_catalogue(store):
     assert (damaged.kind, damaged.what) == ("rows", "it has 50 rows instead of 51")
 
 
+def test_times_that_are_not_those_of_the_catalogue(store):
+    """A read leaves files out by them: rows would be lacking in silence."""
+    one = files(store)[0]
+    with store.connect() as connection:
+        connection.execute(
+            "UPDATE __ducklake_metadata_lake.ducklake_file_column_stats SET max_value = '2024-01-01 00:00:00+00',"
+            f" min_value = '2024-01-01 00:00:00+00' WHERE data_file_id = {one.id} AND min_value LIKE '2024-01-02%'"
+        )
+
+    (damaged,) = verify(store.lake).damages
+
+    assert damaged.kind == "times"
+    assert damaged.what.startswith("its times are 2024-01-02 01:00:00+00:00 to 2024-01-02 01:00:00+00:00 instead of 2024-01-01")
+
+
 def test_days_of_corrections_and_of_what_older_snapshots_show(store):
     with store.connect() as connection:
         old = next(file for file in stored_files(connection) if not file.is_current)
