@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -131,9 +132,10 @@ def running_postgres(binaries: Path) -> Iterator[Postgres]:
         settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [binaries / "postgres", "-D", f"{folder}/cluster", *options]
+        begin = _ended_with_the_tests(signal.SIGQUIT)
         with (
             (Path(folder) / "log").open("wb") as log,
-            subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **user) as process,
+            subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, preexec_fn=begin, **user) as process,
         ):
             try:
                 yield _answering(process, Postgres(port), Path(folder) / "log")
@@ -158,7 +160,8 @@ def running_s3() -> Iterator[S3]:
     port = free_port()
     server = S3(f"http://127.0.0.1:{port}")
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, preexec_fn=_ended_with_the_tests(signal.SIGTERM), **quiet) as process:
         try:
             for _ in range(600):
                 try:
@@ -170,6 +173,16 @@ def running_s3() -> Iterator[S3]:
             yield server
         finally:
             process.terminate()
+
+
+def _ended_with_the_tests(by: signal.Signals) -> Callable[[], None]:
+    """What a server does as it starts: it asks for a signal when the tests are killed, so that it is not left behind."""
+
+    def ask():
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(1, by)  # PR_SET_PDEATHSIG
+
+    return ask
 
 
 def free_port() -> int:

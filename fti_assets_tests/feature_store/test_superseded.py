@@ -116,6 +116,28 @@ def test_a_window_that_differs_is_written_as_a_whole_in_the_order_of_time(store)
     assert (len(times), list(times)) == (5000, sorted(times))
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "unchanged", "changed"),
+    [
+        pytest.param("abcdef", "abcdef", "abcdef", 0, id="nothing"),
+        pytest.param("acegik", "acehik", "aceik", 2, id="another_key_at_the_same_place"),
+        pytest.param("abcdef", "abcdfg", "abcdf", 2, id="moved_by_one_at_the_end"),
+        pytest.param("abcdef", "bcdefg", "bcdef", 2, id="moved_by_one_from_the_start"),
+        pytest.param("abcdef", "abcde", "abcde", 1, id="one_less"),
+        pytest.param("abcdef", "abcdefg", "abcdef", 1, id="one_more"),
+        pytest.param("abcdef", "uvwxyz", "", 12, id="everything"),
+    ],
+)
+def test_rows_are_compared_with_those_of_their_key_wherever_they_stand(store, before, after, unchanged, changed):
+    first = store.publish(WEATHER, rows_of(WEATHER, *((key, T0, 1.0) for key in before)), YEAR)
+    second = store.publish(WEATHER, rows_of(WEATHER, *((key, T0, 1.0) for key in after)), YEAR)
+    assert {key for key, _, _, at in current(store, WEATHER) if at == first.published_at} == set(unchanged)
+    assert [row[0] for row in current(store, WEATHER)] == list(after)
+    assert second.changed == changed
+    if set(before) - set(after):
+        assert [row[0] for row in superseded(store, WEATHER)] == sorted(set(before) - set(after))
+
+
 def test_a_staged_table_keeps_nothing(store):
     staged = StagedTable(name="readings", columns=(Column("n", "int"), Column("x", "float")), key=("n",), contract=PROMISE)
     for value in (1.0, 2.0):

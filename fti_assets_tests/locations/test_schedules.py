@@ -109,6 +109,18 @@ def test_the_weekly_training_cuts_at_the_day_of_the_tick(at, cutoff, instance):
     assert dg.validate_run_config(job, request.run_config)
 
 
+def test_the_lake_is_maintained_every_night_before_features_are_made(instance):
+    first = ticked(training, "lake_maintenance_schedule", "2026-03-08 03:00", instance).run_requests
+    again = ticked(training, "lake_maintenance_schedule", "2026-03-09 03:00", instance).run_requests
+
+    assert [len(first), len(again)] == [1, 1]
+    assert first[0].run_key != again[0].run_key
+    assert first[0].run_config == {}
+    job = training.defs.resolve_job_def("lake_maintenance")
+    assert dg.validate_run_config(job, {})
+    assert [key.to_user_string() for key in job.asset_layer.executable_asset_keys] == ["maintenance/lake"]
+
+
 def test_runs_that_need_a_gpu_are_tagged_however_they_begin(monkeypatch):
     from dataclasses import replace
     from sys import modules
