@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fti_assets.cli.options import AsJson
-from fti_assets.cli.stores import data_root, feature_store, known
+from fti_assets.cli.stores import feature_store, known, lake_place
 from fti_assets.cli.terminal import say, share, show_json, show_table
 from fti_assets.errors import FtiError, NotFoundError
 from fti_assets.vocabulary import Daily, quoted
@@ -46,7 +46,7 @@ def show(
     """Show predictions, the newest first; or a summary of each day."""
     store = feature_store()
     tables = {info.name: info for info in store.tables("predictions")}
-    info = tables[known("Predictions", name, tables, where=str(data_root() / "lake"), next_step=NEXT)]
+    info = tables[known("Predictions", name, tables, where=lake_place(), next_step=NEXT)]
     if day is not None:
         Daily.day(day)
     with store.reading() as connection:
