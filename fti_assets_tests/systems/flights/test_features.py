@@ -368,7 +368,7 @@ def completed(store):
     """What is known of each flight of the last of two days at its prediction time."""
     with store.connect() as connection:
         spine = store.read(connection, contracts.SCHEDULED_FLIGHTS.table, DAYS.window(DAY))
-        rows = store.complete(connection, spine, contracts.FLIGHT_DELAY).to_arrow_table()
+        rows = store.complete(connection, spine, contracts.FLIGHT_DELAY).to_arrow()
     return {row["flight_number"]: row for row in rows.to_pylist()}
 
 
