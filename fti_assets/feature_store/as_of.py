@@ -8,7 +8,7 @@ from typing import TypeAlias
 from duckdb import DuckDBPyConnection
 
 from fti_assets.errors import DefinitionError
-from fti_assets.feature_store.lake import current_snapshot
+from fti_assets.feature_store.lake import newest_snapshot
 from fti_assets.feature_store.snapshots import snapshot_at, snapshots
 from fti_assets.feature_store.tags import tagged
 
@@ -28,7 +28,7 @@ def resolve(connection: DuckDBPyConnection, as_of: AsOf) -> int:
     """
     meant = read_as_of(as_of) if isinstance(as_of, str) else as_of
     if meant is None:
-        return current_snapshot(connection)
+        return newest_snapshot(connection)
     if isinstance(meant, datetime):
         return snapshot_at(snapshots(connection), meant)
     if isinstance(meant, str):

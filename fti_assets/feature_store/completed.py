@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,10 @@ from pyarrow import parquet
 from fti_assets.errors import DefinitionError
 from fti_assets.feature_store.spine import Spine
 
-_SLICE = 1 << 18
+_SLICE = 1 << 17
+"""Rows that are written at once, a row group of the file."""
+
+Compression = Literal["none", "snappy", "lz4", "zstd"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class Completed:
         batches = (batch for table in _chain(first, tables) for batch in table.to_batches())
         return pa.RecordBatchReader.from_batches(first.schema, batches)
 
-    def to_parquet(self, path: Path | str) -> int:
+    def to_parquet(self, path: Path | str, *, compression: Compression = "snappy") -> int:
         """Writes a Parquet file without holding all rows, and returns their number; the file is there when it is complete.
 
         Raises:
@@ -101,20 +104,22 @@ class Completed:
         handle, work = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
         os.close(handle)
         try:
-            rows = self._write(Path(work))
+            rows = self._write(Path(work), compression)
             Path(work).chmod(0o644)  # a temporary file is its owner's alone
             Path(work).replace(target)
         finally:
             Path(work).unlink(missing_ok=True)
         return rows
 
-    def _write(self, path: Path) -> int:
+    def _write(self, path: Path, compression: Compression) -> int:
         tables = self._slices()
         first = next(tables)
         words = [field.name for field in first.schema if _is_text(field.type)]
         rows = 0
         with (
-            parquet.ParquetWriter(path, first.schema, compression="snappy", use_dictionary=words) as writer,
+            parquet.ParquetWriter(
+                path, first.schema, compression=compression, use_dictionary=words, write_batch_size=1 << 16
+            ) as writer,
             ThreadPoolExecutor(1) as ahead,
         ):
             table: pa.Table | None = first

@@ -8,8 +8,8 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 from pyarrow import compute as pc
 
-from fti_assets.feature_store.drafting import storage_order
 from fti_assets.feature_store.reading import read
+from fti_assets.feature_store.schema import storage_order
 from fti_assets.vocabulary import Table, Window, quoted
 
 

@@ -8,7 +8,7 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from fti_assets.feature_store.errors import PublishError
 from fti_assets.feature_store.lake import literal, within
-from fti_assets.feature_store.schema import SQL_TYPES, check_columns
+from fti_assets.feature_store.schema import SQL_TYPES, check_columns, storage_order
 from fti_assets.vocabulary import Table, Window, quoted
 
 DRAFT = "draft"
@@ -98,11 +98,6 @@ def window_condition(table: Table, window: Window | None) -> str:
     if window is None:
         raise PublishError(f"'{table}' is published by window of '{table.time}', but no window was given.")
     return within(table.time, window)
-
-
-def storage_order(table: Table) -> list[str]:
-    """The columns that may not be null, the time first: the order in which rows are stored."""
-    return list(dict.fromkeys([*([table.time] if table.time else []), *table.key]))
 
 
 def _refuse_null(connection: DuckDBPyConnection, table: Table) -> None:

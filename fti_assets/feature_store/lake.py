@@ -134,7 +134,7 @@ class Lake:
         with self.connector() as connection, self._explaining():
             load_extensions(connection, ("ducklake", *self.catalog.extensions, *self.data.extensions))
             connection.execute("SET TimeZone = 'UTC'")
-            connection.execute("SET memory_limit = $limit", {"limit": self.memory_limit})
+            connection.execute(f"SET memory_limit = {literal(self.memory_limit)}")  # a bound value makes DuckDB load pandas
             connection.execute("SET enable_progress_bar = false")
             _spill_into(connection, self.root / "tmp")
             self.catalog.prepare(connection)
@@ -204,7 +204,10 @@ class Lake:
         given = [f"{name} {literal(value) if isinstance(value, str) else value}" for name, value in options.items()]
         # The path of the files is stored in the catalogue; it is overridden where they move with their folder.
         moves = ["OVERRIDE_DATA_PATH true"] if self.is_local else []
-        every = ", ".join([f"DATA_PATH {literal(self.data_path)}", *moves, *given, *flags])
+        # Small writes go to files as well: rows and deletions kept in the catalogue reappeared in old snapshots after maintenance
+        # (ducklake 1406, 1084, 1215, 1329). The tables of what was published, which are only added to, have a limit of their own.
+        fixed = [f"DATA_PATH {literal(self.data_path)}", "DATA_INLINING_ROW_LIMIT 0"]
+        every = ", ".join([*fixed, *moves, *given, *flags])
         try:
             connection.execute(f"ATTACH {literal(f'ducklake:{self.catalog.address}')} AS lake ({every})")
         except duckdb.Error as error:
@@ -257,6 +260,13 @@ def _spill_into(connection: DuckDBPyConnection, folder: Path) -> None:
 def current_snapshot(connection: DuckDBPyConnection) -> int:
     """Number of the snapshot that the connection reads."""
     row = connection.execute("SELECT id FROM lake.current_snapshot()").fetchone()
+    assert row is not None  # a lake has a first snapshot
+    return int(row[0])
+
+
+def newest_snapshot(connection: DuckDBPyConnection) -> int:
+    """Number of the lake's newest snapshot. Asked of the catalogue: the lake itself would look at all of its tables first."""
+    row = connection.execute("SELECT max(snapshot_id) FROM __ducklake_metadata_lake.ducklake_snapshot").fetchone()
     assert row is not None  # a lake has a first snapshot
     return int(row[0])
 

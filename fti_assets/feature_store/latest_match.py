@@ -1,7 +1,7 @@
-"""The search for the newest visible row: one walk through the rows of a group and those of a spine, both in order of time.
+"""The search for the newest visible row of an entity, compiled by numba; the first call of a process loads the compiled code.
 
-The walk keeps the last row seen of each entity, so that it takes one step for each row of the group and one for each of the
-spine, whatever the distribution of the keys. Compiled by numba; the first call of a process loads the compiled code.
+`Walk` answers nearly every question while the rows of a group pass by once, in order of time, and keeps two rows of each entity.
+`newest_known` answers the rest, and every question where the rows are in no order: it holds the whole history of the entities.
 """
 
 from __future__ import annotations
@@ -17,6 +17,15 @@ Codes = np.ndarray[Any, np.dtype[np.int32]]
 NO_TTL = -1
 FOREVER = np.iinfo(np.int64).max
 """When a row is superseded that still stands."""
+NONE, OPEN = -1, -2
+"""In place of a row: there is none; and: it takes the entity's history to say."""
+_NEVER = np.iinfo(np.int64).min
+_NOTHING = np.empty(0, np.int64)
+
+_Passing = tuple[int, Codes, Integers, Integers]  # position of the first, entities, event times, publication times or nothing
+_Newest = tuple[Integers, Integers, Integers]  # rows, event times, publication times; the newest of each entity, and the one before
+_Replaced = tuple[Codes, Integers, Integers]  # entities, event times; and of each entity the last such time that was passed
+_Asked = tuple[Codes, Integers, Integers, Integers, np.int64]  # entities, times, known_at or nothing, order, ttl
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +35,14 @@ class Candidates:
     Attributes:
         codes: number of the entity; -1 where no row of the spine is about it.
         times: event time, microseconds.
-        published: publication time, microseconds; None where it decides nothing.
-        superseded: when another publication took its place, `FOREVER` where none did; given with `published`.
+        published: publication time, microseconds.
+        superseded: when another publication took its place, `FOREVER` where none did.
     """
 
     codes: Codes
     times: Integers
-    published: Integers | None = None
-    superseded: Integers | None = None
-
-    def __len__(self) -> int:
-        return len(self.codes)
+    published: Integers
+    superseded: Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,114 +62,144 @@ class Questions:
     known_at: Integers | None = None
 
 
-def latest(candidates: Candidates, questions: Questions, entities: int, ttl: int) -> Integers:
-    """For each question the position of the newest visible candidate of its entity, or -1.
+class Walk:
+    """For each question the newest visible row of its entity, found while the rows of a group pass by in order of time.
 
     Among rows of one event time the latest published is the newest. With a ttl, a newest row older than it is no answer.
 
-    Codes are below `entities`; the ttl is in microseconds, or `NO_TTL`.
+    Args:
+        questions: codes are below `entities`.
+        entities: how many there are.
+        ttl: microseconds, or `NO_TTL`.
+        replaced: numbers of entities, and event times in order, of rows that no longer stand; a question that might be about
+            one of them stays open. Needed with `known_at` only.
     """
-    order = _order(candidates)
-    found: Integers
-    if questions.known_at is None:
-        found = _latest(candidates.codes, candidates.times, order, questions.codes, questions.times, questions.order, entities, ttl)
-        return found
-    assert candidates.published is not None  # read when a question asks for it
-    assert candidates.superseded is not None
-    found = _latest_known(
-        candidates.codes,
-        candidates.times,
-        candidates.published,
-        candidates.superseded,
-        order,
-        questions.codes,
-        questions.times,
-        questions.known_at,
-        questions.order,
-        entities,
-        ttl,
-    )
+
+    def __init__(self, questions: Questions, entities: int, ttl: int, replaced: tuple[Codes, Integers] | None = None) -> None:
+        codes, times = replaced if replaced is not None else (np.empty(0, np.int32), _NOTHING)
+        known = _NOTHING if questions.known_at is None else questions.known_at
+        self._questions = (questions.codes, questions.times, known, questions.order, np.int64(ttl))
+        self._replaced = (codes, times, np.full(entities if len(times) else 0, _NEVER))
+        self._newest = tuple(np.full((2, entities), NONE, np.int64) for _ in range(3))
+        self._found = np.full(len(questions.codes), NONE, np.int64)
+        self._place = np.array([0, _NEVER, 0])
+
+    def pass_by(self, start: int, codes: Codes, times: Integers, published: Integers | None = None) -> bool:
+        """Takes the next rows; the first has the position `start`. Publication times are needed where they decide anything.
+
+        Returns:
+            Whether the rows were in order; if not the walk is of no use.
+        """
+        dated = _NOTHING if published is None else published
+        rows = (start, codes, times, dated)
+        return bool(_pass_by(rows, self._newest, self._replaced, self._questions, self._found, self._place))
+
+    def found(self) -> Integers:
+        """For each question the position of its row, or `NONE`, or `OPEN`; when all rows have passed."""
+        _finish(self._newest, self._replaced, self._questions, self._found, self._place)
+        return self._found
+
+
+def newest_known(candidates: Candidates, questions: Questions, entities: int, ttl: int) -> Integers:
+    """The same as a `Walk`, for candidates in any order and with no question left open; positions are those among them."""
+    order = np.lexsort((candidates.published, candidates.times))
+    known = np.full(len(questions.codes), FOREVER - 1) if questions.known_at is None else questions.known_at
+    rows = (candidates.codes, candidates.times, candidates.published, candidates.superseded)
+    asked = (questions.codes, questions.times, known, questions.order, np.int64(ttl))
+    found: Integers = _newest_known(rows, order, asked, entities)
     return found
 
 
-def _order(candidates: Candidates) -> Integers:
-    """Positions of the candidates in order of event time and publication; empty where they stand in it already."""
-    published = candidates.published if candidates.published is not None else np.empty(0, np.int64)
-    if _in_order(candidates.times, published):
-        return np.empty(0, np.int64)
-    by = candidates.times if candidates.published is None else (candidates.published, candidates.times)
-    return np.argsort(by, kind="stable") if candidates.published is None else np.lexsort(by)
+def load() -> None:
+    """Loads the compiled code, or compiles it where that was never done."""
+    codes, times = np.zeros(1, np.int32), np.zeros(1, np.int64)
+    walk = Walk(Questions(codes, times, times), 1, NO_TTL)
+    walk.pass_by(0, codes, times)
+    compacted(walk.found(), 1)
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _in_order(times: Integers, published: Integers) -> bool:
-    for n in range(1, len(times)):
-        if times[n] < times[n - 1]:
+def _answer(question: int, newest: _Newest, replaced: _Replaced, asked: _Asked, place: Integers) -> int:
+    """The answer as far as the rows that have passed by tell it. Compiled into its callers."""
+    rows, times, published = newest
+    replaced_codes, replaced_times, last_replaced = replaced
+    codes, asked_times, known_at, _, ttl = asked
+    code, at = codes[question], asked_times[question]
+    if code < 0:
+        return NONE
+    while place[2] < len(replaced_times) and replaced_times[place[2]] <= at:
+        last_replaced[replaced_codes[place[2]]] = replaced_times[place[2]]
+        place[2] += 1
+    for depth in range(2):
+        row = rows[depth, code]
+        if len(last_replaced) > 0 and last_replaced[code] >= (times[depth, code] if row >= 0 else _NEVER + 1):
+            return OPEN
+        # The ttl is applied after the match: if the newest value has expired, so has every older one.
+        if row < 0 or (ttl >= 0 and times[depth, code] < at - ttl):
+            return NONE
+        if len(known_at) == 0 or published[depth, code] <= known_at[question]:
+            return int(row)
+    return OPEN
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _pass_by(  # noqa: C901 - one loop, compiled
+    passing: _Passing, newest: _Newest, replaced: _Replaced, asked: _Asked, found: Integers, place: Integers
+) -> bool:
+    start, row_codes, row_times, row_published = passing
+    rows, times, published = newest
+    asked_times, order = asked[1], asked[3]
+    dated, keeps_two = len(row_published) > 0, len(asked[2]) > 0
+    question, previous = place[0], place[1]
+    for n in range(len(row_codes)):
+        at = row_times[n]
+        if at < previous:
             return False
-        if len(published) and times[n] == times[n - 1] and published[n] < published[n - 1]:
-            return False
+        previous = at
+        while question < len(order) and asked_times[order[question]] < at:
+            found[order[question]] = _answer(order[question], newest, replaced, asked, place)
+            question += 1
+        code = row_codes[n]
+        if code < 0:
+            continue
+        depth = 0
+        if dated and rows[0, code] >= 0 and times[0, code] == at and published[0, code] > row_published[n]:
+            if not keeps_two or (rows[1, code] >= 0 and times[1, code] == at and published[1, code] > row_published[n]):
+                continue
+            depth = 1
+        elif keeps_two:
+            rows[1, code], times[1, code], published[1, code] = rows[0, code], times[0, code], published[0, code]
+        rows[depth, code], times[depth, code] = start + n, at
+        if dated:
+            published[depth, code] = row_published[n]
+    place[0], place[1] = question, previous
     return True
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _latest(
-    codes: Codes,
-    times: Integers,
-    order: Integers,
-    asked_codes: Codes,
-    asked_times: Integers,
-    asked_order: Integers,
-    entities: int,
-    ttl: int,
-) -> Integers:
-    found = np.full(len(asked_codes), -1, np.int64)
-    last = np.full(entities, -1, np.int64)
-    sorted_already = len(order) == 0
-    n, rows = 0, len(codes)
-    for question in asked_order:
-        code, at = asked_codes[question], asked_times[question]
-        if code < 0:
-            continue
-        while n < rows:
-            row = n if sorted_already else order[n]
-            if times[row] > at:
-                break
-            if codes[row] >= 0:
-                last[codes[row]] = row
-            n += 1
-        row = last[code]
-        # The ttl is applied after the match: if the newest value has expired, so has every older one.
-        if row >= 0 and (ttl < 0 or times[row] >= at - ttl):
-            found[question] = row
-    return found
+def _finish(newest: _Newest, replaced: _Replaced, asked: _Asked, found: Integers, place: Integers) -> None:
+    order = asked[3]
+    for n in range(place[0], len(order)):
+        found[order[n]] = _answer(order[n], newest, replaced, asked, place)
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _latest_known(  # noqa: C901 - one loop, compiled
-    codes: Codes,
-    times: Integers,
-    published: Integers,
-    superseded: Integers,
-    order: Integers,
-    asked_codes: Codes,
-    asked_times: Integers,
-    known_at: Integers,
-    asked_order: Integers,
-    entities: int,
-    ttl: int,
+def _newest_known(  # noqa: C901 - one loop, compiled
+    candidates: tuple[Codes, Integers, Integers, Integers], order: Integers, asked: _Asked, entities: int
 ) -> Integers:
-    found = np.full(len(asked_codes), -1, np.int64)
-    last = np.full(entities, -1, np.int64)
+    codes, times, published, superseded = candidates
+    asked_codes, asked_times, known_at, asked_order, ttl = asked
+    found = np.full(len(asked_codes), NONE, np.int64)
+    last = np.full(entities, NONE, np.int64)
     before = np.empty(len(codes), np.int64)  # the row of the same entity that stands before in time
     first_known = np.empty(len(codes), np.int64)  # when the first of a row and all before it became known
-    sorted_already = len(order) == 0
     n, rows = 0, len(codes)
     for question in asked_order:
         code, at, known = asked_codes[question], asked_times[question], known_at[question]
         if code < 0:
             continue
         while n < rows:
-            row = n if sorted_already else order[n]
+            row = order[n]
             if times[row] > at:
                 break
             own = codes[row]

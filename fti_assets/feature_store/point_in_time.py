@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
+from threading import Thread
 
 import numpy as np
 import polars as pl
@@ -20,7 +21,7 @@ from fti_assets.feature_store.group_rows import GroupRows
 from fti_assets.feature_store.join import Join, event_time_column
 from fti_assets.feature_store.key_codes import Codes, KeyCodes
 from fti_assets.feature_store.lake import table_exists
-from fti_assets.feature_store.latest_match import Integers, Questions, compacted
+from fti_assets.feature_store.latest_match import Integers, Questions, compacted, load
 from fti_assets.feature_store.reading import read, require_columns
 from fti_assets.feature_store.spine import NO_TIME, Spine
 from fti_assets.feature_store.windowed import windowed
@@ -50,15 +51,21 @@ def complete(connection: DuckDBPyConnection, spine: Spine, join: Join, *, memory
         MissingFeaturesError: a group was never published, or not yet with the chosen features.
     """
     check(connection, spine, join)
+    return Completed(spine, join.names, lambda: pieces(connection, spine, join, memory=memory))
 
-    def pieces() -> Iterator[Piece]:
-        with connection.cursor() as own:  # the reader may be busy on the connection with what is given to it
-            limit = memory or _memory(own)
-            for piece in spine.chunks(_chunk_rows(join, spine.rows, limit)):
-                work = _Work(own, piece, join, memory=limit)
-                yield piece, work.joined_all(join.selections)
 
-    return Completed(spine, join.names, pieces)
+def pieces(connection: DuckDBPyConnection, spine: Spine, join: Join, *, memory: int | None = None) -> Iterator[Piece]:
+    """The pieces of a join that `check` has found nothing against."""
+    with connection.cursor() as own:  # the reader may be busy on the connection with what is given to it
+        limit = memory or _memory(own)
+        for piece in spine.chunks(_chunk_rows(join, spine.rows, limit)):
+            yield piece, _Work(own, piece, join, memory=limit).joined_all(join.selections)
+
+
+@cache
+def load_compiled_code() -> None:
+    """Has the compiled search loaded in the background, which takes half a second once in a process."""
+    Thread(target=load, name="load the search").start()
 
 
 def check(connection: DuckDBPyConnection, spine: Spine, join: Join) -> None:
@@ -136,17 +143,19 @@ class _Work:
             return list(pool.map(lambda search: search(), searches))
 
     def _search(self, selection: Selection) -> Callable[[], Joined]:
-        """What has to be asked of DuckDB is asked now; the search itself is left to be done, in any thread."""
+        """Windows are computed now, by all threads of DuckDB; other searches are left to be done, in any thread."""
         numbering, codes = self._codes(selection)
         questions = self._questions(codes, static=selection.group.event_time is None)
         if isinstance(selection, WindowedSelection):
             rows = windowed(self._connection, selection, numbering, questions)
             return lambda: Joined.of(rows, np.arange(self._spine.rows))
-        return partial(self._newest, selection, numbering, questions, GroupRows.of(self._connection, selection.group, questions))
+        return partial(self._newest, selection, numbering, questions)
 
-    def _newest(self, selection: FeatureSelection, numbering: KeyCodes, questions: Questions, rows: GroupRows) -> Joined:
-        wanted, positions = compacted(rows.newest(numbering, questions, memory=self._memory // 8), rows.count)
-        return Joined.of(rows.take(wanted, self._columns(selection)), positions)
+    def _newest(self, selection: FeatureSelection, numbering: KeyCodes, questions: Questions) -> Joined:
+        with self._connection.cursor() as own:
+            rows = GroupRows.of(own, selection.group, questions)
+            wanted, positions = compacted(rows.newest(numbering, questions, memory=self._memory // 8), rows.count)
+            return Joined.of(rows.take(wanted, self._columns(selection)), positions)
 
     def _columns(self, selection: FeatureSelection) -> dict[str, str]:
         """The columns of the group that are joined, by the names they get."""

@@ -73,6 +73,11 @@ def check_columns(table: Table, found: dict[str, str]) -> None:
         )
 
 
+def storage_order(table: Table) -> list[str]:
+    """The columns that may not be null, the time first: the order in which rows are stored."""
+    return list(dict.fromkeys([*([table.time] if table.time else []), *table.key]))
+
+
 def stored_columns(connection: DuckDBPyConnection, table: Table) -> dict[str, str]:
     """The columns of a table as it is stored, name to SQL type, those of the platform included; none where there is no table.
 
@@ -104,6 +109,9 @@ def ensure_table(connection: DuckDBPyConnection, table: Table, *, own: Sequence[
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS lake.{quoted(table.schema)}")
         columns = ", ".join(f'"{name}" {kind}' for name, kind in wanted.items())
         connection.execute(f"CREATE TABLE {table.sql} ({columns})")
+        if table.time:  # files that are written, and those that are merged of them, are in this order
+            order = ", ".join(map(quoted, storage_order(table)))
+            connection.execute(f"ALTER TABLE {table.sql} SET SORTED BY ({order})")
         return True
     _refuse_other_types(table, stored, wanted)
     missing = [name for name in wanted if name not in stored]

@@ -257,17 +257,18 @@ class FeatureStore:
             DefinitionError: names clash, types differ, or the request contradicts itself.
             MissingFeaturesError: a group was never published.
         """
-        from fti_assets.feature_store.point_in_time import check, complete, own_spine  # loads numba (0.5 s)
+        from fti_assets.feature_store import point_in_time  # loads numba (0.5 s)
 
+        point_in_time.load_compiled_code()
         join = Join.of(features, at=at, known_at=known_at, event_times=event_times)
         with self.reading(as_of) as connection:
             snapshot = current_snapshot(connection)
-            rows = Spine.of(own_spine(connection, features, between) if spine is None else spine)
-            check(connection, rows, join)
+            rows = Spine.of(point_in_time.own_spine(connection, features, between) if spine is None else spine)
+            point_in_time.check(connection, rows, join)
 
         def pieces() -> Iterator[Piece]:
             with self.reading(snapshot) as connection:
-                yield from complete(connection, rows, join).pieces()
+                yield from point_in_time.pieces(connection, rows, join)
 
         return Completed(rows, join.names, pieces)
 

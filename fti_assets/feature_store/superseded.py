@@ -11,9 +11,9 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from fti_assets.feature_store.drafting import DRAFT, drafted_rows, storage_order
+from fti_assets.feature_store.drafting import DRAFT, drafted_rows
 from fti_assets.feature_store.lake import instant_literal
-from fti_assets.feature_store.schema import PUBLISHED_AT, SUPERSEDED_AT, ensure_table
+from fti_assets.feature_store.schema import PUBLISHED_AT, SUPERSEDED_AT, ensure_table, storage_order
 from fti_assets.vocabulary import Table, quoted
 
 _HELD = "_held"

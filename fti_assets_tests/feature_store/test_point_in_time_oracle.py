@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from fti_assets.feature_store import FeatureStore, event_time_column
@@ -27,7 +27,7 @@ PUBLICATIONS = st.lists(st.tuples(st.sampled_from(["2024-01-10", "2024-01-11", "
 ASKED = st.tuples(STATIONS, st.none() | STATIONS, MOMENTS | st.none(), INSTANTS | st.none())
 SPINE = st.lists(ASKED, max_size=15)
 TTLS = st.none() | st.sampled_from([MICROSECOND, 2 * MICROSECOND, MINUTE - MICROSECOND, MINUTE, MINUTE + MICROSECOND])
-CHECKED = settings(max_examples=30, deadline=None, derandomize=True, database=None)
+CHECKED = settings(phases=[Phase.explicit, Phase.generate], max_examples=30, deadline=None, derandomize=True, database=None)
 
 
 class Lake:

@@ -21,7 +21,7 @@ def join() -> None:
     store = FeatureStore(folder(CASE, compacted=VARIANT != "as_published"), **limit)
     chosen = [group(name, TTL[name] if HAS_TTL else None).all_features for name in GROUPS]
     spine = CASE / SPINES.get(VARIANT, "spine.parquet")
-    store.get_features(chosen, spine, at="event_time", known_at=KNOWN_AT.get(VARIANT)).to_parquet(RESULT)
+    store.get_features(chosen, spine, at="event_time", known_at=KNOWN_AT.get(VARIANT)).to_parquet(RESULT, compression="none")
 
 
 timed(join)
