@@ -1,14 +1,17 @@
 """Shared store 1: features in a DuckLake lake, published atomically, joined point-in-time. Usable without Dagster."""
 
-from fti_assets.feature_store.backup import Backup, back_up, require_local
-from fti_assets.feature_store.catalog import TableInfo
-from fti_assets.feature_store.checksums import record_checksums
-from fti_assets.feature_store.comparison import ColumnChange, DatasetComparison, Fact
-from fti_assets.feature_store.comparison import compare as compare_datasets
-from fti_assets.feature_store.contract_registry import ContractRevision
-from fti_assets.feature_store.contracts import Change, Stored, describe
-from fti_assets.feature_store.contracts import compare as compare_contracts
-from fti_assets.feature_store.drafting import DRAFT
+from fti_assets.feature_store.care.backup import Backup, back_up, require_local
+from fti_assets.feature_store.care.checksums import record_checksums
+from fti_assets.feature_store.care.maintenance import Maintenance, Space, carry_out, expire_snapshots, plan_maintenance
+from fti_assets.feature_store.care.maintenance_plan import MaintenancePlan, RetentionPolicy, Step, spans
+from fti_assets.feature_store.care.repair import Dropped, drop_file
+from fti_assets.feature_store.care.restore import Restoration, put_back, restore
+from fti_assets.feature_store.care.verification import Damage, Verification, verify
+from fti_assets.feature_store.datasets.comparison import ColumnChange, DatasetComparison, Fact
+from fti_assets.feature_store.datasets.comparison import compare as compare_datasets
+from fti_assets.feature_store.datasets.manifest import Manifest
+from fti_assets.feature_store.datasets.recreation import Recreation
+from fti_assets.feature_store.datasets.training_datasets import LABEL_TIME
 from fti_assets.feature_store.errors import (
     AddressError,
     BackupError,
@@ -23,21 +26,25 @@ from fti_assets.feature_store.errors import (
     TagExistsError,
     UnreachableError,
 )
-from fti_assets.feature_store.holds import Hold, holds_of_models
-from fti_assets.feature_store.join import event_time_column
-from fti_assets.feature_store.lake import ConnectionPool, Connector, Lake, current_snapshot, in_memory_connection, instant_literal
-from fti_assets.feature_store.maintenance import Maintenance, Space, carry_out, expire_snapshots, plan_maintenance
-from fti_assets.feature_store.maintenance_plan import MaintenancePlan, RetentionPolicy, Step, spans
-from fti_assets.feature_store.manifest import Manifest
-from fti_assets.feature_store.publications import Publication
-from fti_assets.feature_store.recreation import Recreation
-from fti_assets.feature_store.repair import Dropped, drop_file
-from fti_assets.feature_store.restore import Restoration, put_back, restore
-from fti_assets.feature_store.snapshots import Snapshot
+from fti_assets.feature_store.history.holds import Hold, holds_of_models
+from fti_assets.feature_store.history.snapshots import Snapshot
+from fti_assets.feature_store.history.tags import Tag
+from fti_assets.feature_store.lake.lake import (
+    ConnectionPool,
+    Connector,
+    Lake,
+    current_snapshot,
+    in_memory_connection,
+    instant_literal,
+)
+from fti_assets.feature_store.lake.tables import TableInfo
+from fti_assets.feature_store.point_in_time.join import event_time_column
+from fti_assets.feature_store.publishing.contract_registry import ContractRevision
+from fti_assets.feature_store.publishing.contracts import Change, Stored, describe
+from fti_assets.feature_store.publishing.contracts import compare as compare_contracts
+from fti_assets.feature_store.publishing.drafting import DRAFT
+from fti_assets.feature_store.publishing.publications import Publication
 from fti_assets.feature_store.store import FeatureStore
-from fti_assets.feature_store.tags import Tag
-from fti_assets.feature_store.training_datasets import LABEL_TIME
-from fti_assets.feature_store.verification import Damage, Verification, verify
 
 __all__ = [
     "DRAFT",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from fti_assets.errors import FtiError
 
 if TYPE_CHECKING:
-    from fti_assets.feature_store.contracts import Change
-    from fti_assets.feature_store.holds import Hold
+    from fti_assets.feature_store.history.holds import Hold
+    from fti_assets.feature_store.publishing.contracts import Change
 
 
 class PublishError(FtiError):

@@ -12,31 +12,34 @@ from typing import Any, Literal
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from fti_assets.errors import NotFoundError, not_found
-from fti_assets.feature_store import catalog, contract_registry, corrections, drafting, publications, tags, training_datasets
-from fti_assets.feature_store import publish as publishing
-from fti_assets.feature_store.as_of import AsOf, resolve
-from fti_assets.feature_store.catalog import TableInfo
-from fti_assets.feature_store.completed import Completed, Piece
-from fti_assets.feature_store.content_hash import content_hash
-from fti_assets.feature_store.contract_registry import ContractRevision
-from fti_assets.feature_store.contracts import Stored
-from fti_assets.feature_store.deprecation import warn_of_deprecated
-from fti_assets.feature_store.holds import Hold, holds_of_datasets, holds_of_tags
-from fti_assets.feature_store.join import Join
-from fti_assets.feature_store.lake import Connector, Lake, current_snapshot, in_memory_connection
-from fti_assets.feature_store.manifest import Manifest, find, stored
-from fti_assets.feature_store.publications import Publication
-from fti_assets.feature_store.readers import Kind as ReaderKind
-from fti_assets.feature_store.readers import Reader, readers, register
-from fti_assets.feature_store.reading import read
-from fti_assets.feature_store.recreation import Recreation, recreate
-from fti_assets.feature_store.schema import stored_columns
-from fti_assets.feature_store.search import Match, find_group, search
-from fti_assets.feature_store.snapshots import Snapshot, snapshots
-from fti_assets.feature_store.spine import Spine
-from fti_assets.feature_store.statistics import GroupStatistics
-from fti_assets.feature_store.statistics_scan import statistics
-from fti_assets.feature_store.tags import Tag
+from fti_assets.feature_store.catalogue.deprecation import warn_of_deprecated
+from fti_assets.feature_store.catalogue.readers import Kind as ReaderKind
+from fti_assets.feature_store.catalogue.readers import Reader, readers, register
+from fti_assets.feature_store.catalogue.search import Match, find_group, search
+from fti_assets.feature_store.catalogue.statistics import GroupStatistics
+from fti_assets.feature_store.catalogue.statistics_scan import statistics
+from fti_assets.feature_store.datasets import training_datasets
+from fti_assets.feature_store.datasets.manifest import Manifest, find, stored
+from fti_assets.feature_store.datasets.recreation import Recreation, recreate
+from fti_assets.feature_store.history import tags
+from fti_assets.feature_store.history.as_of import AsOf, resolve
+from fti_assets.feature_store.history.holds import Hold, holds_of_datasets, holds_of_tags
+from fti_assets.feature_store.history.snapshots import Snapshot, snapshots
+from fti_assets.feature_store.history.tags import Tag
+from fti_assets.feature_store.lake import tables as catalog
+from fti_assets.feature_store.lake.lake import Connector, Lake, current_snapshot, in_memory_connection
+from fti_assets.feature_store.lake.tables import TableInfo
+from fti_assets.feature_store.point_in_time.completed import Completed, Piece
+from fti_assets.feature_store.point_in_time.join import Join
+from fti_assets.feature_store.point_in_time.spine import Spine
+from fti_assets.feature_store.publishing import contract_registry, corrections, drafting, publications
+from fti_assets.feature_store.publishing import publish as publishing
+from fti_assets.feature_store.publishing.content_hash import content_hash
+from fti_assets.feature_store.publishing.contract_registry import ContractRevision
+from fti_assets.feature_store.publishing.contracts import Stored
+from fti_assets.feature_store.publishing.publications import Publication
+from fti_assets.feature_store.publishing.reading import read
+from fti_assets.feature_store.publishing.schema import stored_columns
 from fti_assets.version import code_version
 from fti_assets.vocabulary import FeatureGroup, FeatureView, Selection, Table, TrainingDataset, Window
 
@@ -175,7 +178,7 @@ class FeatureStore:
             )
 
     def draft(self, connection: DuckDBPyConnection, table: Table, rows: Any, window: Window | None) -> int:
-        """See `fti_assets.feature_store.drafting.draft`."""
+        """See `drafting.draft`."""
         return drafting.draft(connection, table, rows, window)
 
     def publish_draft(
@@ -189,7 +192,7 @@ class FeatureStore:
         may_be_empty: bool = False,
         published_at: datetime | None = None,
     ) -> Publication:
-        """Makes the draft of `connection` visible: see `fti_assets.feature_store.publish.publish`."""
+        """Makes the draft of `connection` visible: see `publish.publish`."""
         return publishing.publish(
             self.lake,
             connection,
@@ -257,18 +260,18 @@ class FeatureStore:
             DefinitionError: names clash, types differ, or the request contradicts itself.
             MissingFeaturesError: a group was never published.
         """
-        from fti_assets.feature_store import point_in_time  # loads numba (0.5 s)
+        from fti_assets.feature_store.point_in_time import joining  # loads numba (0.5 s)
 
-        point_in_time.load_compiled_code()
+        joining.load_compiled_code()
         join = Join.of(features, at=at, known_at=known_at, event_times=event_times)
         with self.reading(as_of) as connection:
             snapshot = current_snapshot(connection)
-            rows = Spine.of(point_in_time.own_spine(connection, features, between) if spine is None else spine)
-            point_in_time.check(connection, rows, join)
+            rows = Spine.of(joining.own_spine(connection, features, between) if spine is None else spine)
+            joining.check(connection, rows, join)
 
         def pieces() -> Iterator[Piece]:
             with self.reading(snapshot) as connection:
-                yield from point_in_time.pieces(connection, rows, join)
+                yield from joining.pieces(connection, rows, join)
 
         return Completed(rows, join.names, pieces)
 
@@ -276,7 +279,7 @@ class FeatureStore:
         self, connection: DuckDBPyConnection, spine: Any, features: FeatureView | Sequence[Selection], *, event_times: bool = False
     ) -> Completed:
         """The same on a connection that is open already, and as it sees the lake."""
-        from fti_assets.feature_store.point_in_time import complete
+        from fti_assets.feature_store.point_in_time.joining import complete
 
         return complete(connection, Spine.of(spine), Join.of(features, event_times=event_times))
 
@@ -291,7 +294,7 @@ class FeatureStore:
             return training_datasets.cut(connection, dataset, cutoff, self.datasets_folder(dataset.name), code_version=code_version)
 
     def recreate(self, name: str, dataset_id: str | None = None) -> Recreation:
-        """Cuts a stored dataset again, from what its manifest says: see `fti_assets.feature_store.recreation.recreate`.
+        """Cuts a stored dataset again, from what its manifest says: see `recreation.recreate`.
 
         Raises:
             NotFoundError: there is no such dataset, or its snapshot has expired.
@@ -301,7 +304,7 @@ class FeatureStore:
         return recreate(lambda snapshot: self.reading(snapshot), folder, manifest, code_version=code_version())
 
     def audit(self, folder: Path, view: FeatureView) -> dict[str, int]:
-        """Rows of a stored dataset that break a promise, by promise: see `fti_assets.feature_store.training_datasets.audit`."""
+        """Rows of a stored dataset that break a promise, by promise: see `training_datasets.audit`."""
         return training_datasets.audit(folder, view)
 
     def datasets_folder(self, name: str) -> Path:
@@ -349,7 +352,7 @@ class FeatureStore:
         return find_group(self.tables("features"), name)
 
     def search(self, text: str) -> list[Match]:
-        """The feature groups in which every word is found, the best first: see `fti_assets.feature_store.search.search`."""
+        """The feature groups in which every word is found, the best first: see `catalogue.search`."""
         return search(self.tables("features"), text)
 
     def statistics(
@@ -370,7 +373,7 @@ class FeatureStore:
             return statistics(connection, info.name, info.description, window, by_day=by == "day")
 
     def register_reader(self, kind: ReaderKind, name: str, view: FeatureView) -> bool:
-        """Records who reads through a view: see `fti_assets.feature_store.readers.register`."""
+        """Records who reads through a view: see `readers.register`."""
         return register(self.lake, kind, name, view)
 
     def readers(self, table: str | None = None) -> list[Reader]:
@@ -399,7 +402,7 @@ class FeatureStore:
         return publications.unpublished_days(connection, table, window)
 
     def content_hash(self, table: Table, window: Window | None = None, *, as_of: AsOf = None) -> str:
-        """SHA-256 of the promised columns of a table, whatever its files: see `fti_assets.feature_store.content_hash`."""
+        """SHA-256 of the promised columns of a table, whatever its files: see `publishing.content_hash`."""
         with self.reading(as_of) as connection:
             return content_hash(connection, table, window)
 

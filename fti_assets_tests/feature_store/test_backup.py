@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from fti_assets.feature_store import BackupError, DamagedFilesError, FeatureStore, back_up, restore, verify
-from fti_assets.feature_store.backup_manifest import FILE, read_manifest
+from fti_assets.feature_store.care.backup_manifest import FILE, read_manifest
 from fti_assets_tests.feature_store.examples import DAYS, HOUR, OUTCOMES, TRIPS, day, make_dataset, make_group, make_view, rows_of
 from fti_assets_tests.feature_store.test_maintenance import EVERYTHING, maintain
 from fti_assets_tests.feature_store.test_verify import flip
@@ -148,7 +148,7 @@ def test_the_earlier_backup_is_whole_until_the_new_one_is(store, folder, monkeyp
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("fti_assets.feature_store.backup.write_manifest", killed)
+        patch.setattr("fti_assets.feature_store.care.backup.write_manifest", killed)
         with pytest.raises(KeyboardInterrupt):
             back_up(store, folder)
 

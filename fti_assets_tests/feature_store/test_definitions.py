@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fti_assets import systems
 from fti_assets.errors import DefinitionError, NotFoundError
-from fti_assets.feature_store.definitions import as_data, from_data
+from fti_assets.feature_store.catalogue.definitions import as_data, from_data
 from fti_assets.vocabulary import (
     Column,
     Contract,

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from fti_assets.feature_store import describe
-from fti_assets.feature_store.freshness import freshness, published_until
+from fti_assets.feature_store.publishing.freshness import freshness, published_until
 from fti_assets.vocabulary import Contract, Daily
 from fti_assets_tests.feature_store.examples import DAY, DAYS, HOUR, MICROSECOND, T0, day, make_group, rows_of
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from fti_assets.feature_store.latest_match import (
+from fti_assets.feature_store.point_in_time.latest_match import (
     FOREVER,
     NO_TTL,
     NONE,

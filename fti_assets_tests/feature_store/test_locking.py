@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import pytest
 
 from fti_assets.feature_store import LockedError
-from fti_assets.feature_store.advisory_lock import describe_holder, lock_key, session_name
 from fti_assets.feature_store.errors import UnreachableError
+from fti_assets.feature_store.lake.advisory_lock import describe_holder, lock_key, session_name
 from fti_assets_tests.feature_store.servers import Backend
 
 HOLD = """

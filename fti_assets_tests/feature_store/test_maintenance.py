@@ -22,9 +22,9 @@ from fti_assets.feature_store import (
     record_checksums,
     verify,
 )
-from fti_assets.feature_store.checksums import CHECKSUMS, checksums, recording
-from fti_assets.feature_store.maintenance import observe
-from fti_assets.feature_store.stored_files import replaced_files, stored_files
+from fti_assets.feature_store.care.checksums import CHECKSUMS, checksums, recording
+from fti_assets.feature_store.care.maintenance import observe
+from fti_assets.feature_store.lake.stored_files import replaced_files, stored_files
 from fti_assets_tests.feature_store import maintaining
 from fti_assets_tests.feature_store.examples import HOUR, OUTCOMES, TRIPS, day, make_dataset, make_group, make_view, rows_of
 from fti_assets_tests.feature_store.servers import Backend

@@ -12,9 +12,9 @@ from pyarrow import parquet
 
 from fti_assets.errors import DefinitionError, NotFoundError
 from fti_assets.feature_store import FeatureStore, MissingFeaturesError, event_time_column
-from fti_assets.feature_store.join import Join
-from fti_assets.feature_store.point_in_time import complete
-from fti_assets.feature_store.spine import Spine
+from fti_assets.feature_store.point_in_time.join import Join
+from fti_assets.feature_store.point_in_time.joining import complete
+from fti_assets.feature_store.point_in_time.spine import Spine
 from fti_assets.vocabulary import Column, Entity, Feature, FeatureGroup
 from fti_assets_tests.feature_store.examples import (
     ARROW,

@@ -8,9 +8,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from fti_assets.feature_store import FeatureStore, event_time_column
-from fti_assets.feature_store.join import Join
-from fti_assets.feature_store.point_in_time import complete
-from fti_assets.feature_store.spine import Spine
+from fti_assets.feature_store.point_in_time.join import Join
+from fti_assets.feature_store.point_in_time.joining import complete
+from fti_assets.feature_store.point_in_time.spine import Spine
 from fti_assets.vocabulary import Column, Entity, Feature, aggregate
 from fti_assets_tests.feature_store import oracle
 from fti_assets_tests.feature_store.examples import ARROW, DAYS, T0, make_group, rows_of

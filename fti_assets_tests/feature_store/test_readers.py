@@ -10,9 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from fti_assets.feature_store import FeatureStore, LockedError, current_snapshot, deprecation
-from fti_assets.feature_store.deprecation import DeprecatedFeatureGroupWarning
-from fti_assets.feature_store.readers import columns_read
+from fti_assets.feature_store import FeatureStore, LockedError, current_snapshot
+from fti_assets.feature_store.catalogue import deprecation
+from fti_assets.feature_store.catalogue.deprecation import DeprecatedFeatureGroupWarning
+from fti_assets.feature_store.catalogue.readers import columns_read
 from fti_assets.vocabulary import Deprecation, Entity, FeatureView, aggregate
 from fti_assets_tests.feature_store.examples import (
     ARROW,
@@ -160,7 +161,7 @@ def test_a_group_that_is_not_deprecated_is_joined_in_silence(store, untold):
 
 def test_the_warning_is_shown_unless_somebody_asks_not_to():
     code = (
-        "from fti_assets.feature_store.deprecation import warn_of_deprecated\n"
+        "from fti_assets.feature_store.catalogue.deprecation import warn_of_deprecated\n"
         "from fti_assets_tests.feature_store.test_readers import OLD\n"
         "warn_of_deprecated([OLD])\n"
     )

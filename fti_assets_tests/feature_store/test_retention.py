@@ -15,8 +15,8 @@ from fti_assets.feature_store import (
     expire_snapshots,
     holds_of_models,
 )
-from fti_assets.feature_store.maintenance_plan import LakeState, plan, spans
-from fti_assets.feature_store.stored_files import ReplacedFile, StoredFile
+from fti_assets.feature_store.care.maintenance_plan import LakeState, plan, spans
+from fti_assets.feature_store.lake.stored_files import ReplacedFile, StoredFile
 from fti_assets_tests.feature_store.examples import (
     DAY,
     HOUR,

@@ -6,7 +6,7 @@ import pytest
 
 from fti_assets.errors import NotFoundError
 from fti_assets.feature_store import FeatureStore, TableInfo, describe
-from fti_assets.feature_store.search import Hit, find_group, search, suggestion
+from fti_assets.feature_store.catalogue.search import Hit, find_group, search, suggestion
 from fti_assets.vocabulary import Contract, Feature
 from fti_assets_tests.feature_store.examples import TRIPS, make_group
 

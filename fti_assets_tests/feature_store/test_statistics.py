@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from fti_assets.errors import NotFoundError
 from fti_assets.feature_store import FeatureStore, describe
-from fti_assets.feature_store.statistics_picture import picture
-from fti_assets.feature_store.statistics_scan import BINS, statistics
+from fti_assets.feature_store.catalogue.statistics_picture import picture
+from fti_assets.feature_store.catalogue.statistics_scan import BINS, statistics
 from fti_assets.vocabulary import Daily, Feature, FeatureGroup, Window
 from fti_assets_tests.feature_store.examples import HOUR, PROMISE, STATION, YEAR, make_group, rows_of
 

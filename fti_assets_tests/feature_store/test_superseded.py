@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fti_assets.feature_store import FeatureStore, MissingFeaturesError, PublishError
-from fti_assets.feature_store.schema import stored_columns
-from fti_assets.feature_store.superseded import superseded_table
+from fti_assets.feature_store.publishing.schema import stored_columns
+from fti_assets.feature_store.publishing.superseded import superseded_table
 from fti_assets.vocabulary import Column, Entity, Feature, FeatureGroup, StagedTable
 from fti_assets_tests.feature_store.examples import DAY, DAYS, HOUR, PROMISE, T0, YEAR, day, make_group, read_all, rows_of
 

@@ -6,8 +6,8 @@ import pytest
 
 from fti_assets.errors import DefinitionError, FtiError, NotFoundError
 from fti_assets.feature_store import FeatureStore, TagExistsError
-from fti_assets.feature_store.maintenance import expire_snapshots
-from fti_assets.feature_store.snapshots import Snapshot, snapshot_at
+from fti_assets.feature_store.care.maintenance import expire_snapshots
+from fti_assets.feature_store.history.snapshots import Snapshot, snapshot_at
 from fti_assets_tests.feature_store.examples import HOUR, MICROSECOND, T0, day, make_group, rows_of
 
 GROUP = make_group()

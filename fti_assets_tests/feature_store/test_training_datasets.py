@@ -9,7 +9,7 @@ from pyarrow import parquet
 
 from fti_assets.errors import DefinitionError, NotFoundError
 from fti_assets.feature_store import LABEL_TIME, FeatureStore, MissingFeaturesError, event_time_column
-from fti_assets.feature_store.content_hash import content_digest
+from fti_assets.feature_store.publishing.content_hash import content_digest
 from fti_assets.vocabulary import SPLITS
 from fti_assets_tests.feature_store.examples import (
     DAYS,

@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from fti_assets.errors import FtiError, NotFoundError
 from fti_assets.feature_store import DamagedFilesError, FeatureStore, RetentionPolicy, back_up, drop_file, put_back, verify
-from fti_assets.feature_store.stored_files import stored_files
+from fti_assets.feature_store.lake.stored_files import stored_files
 from fti_assets_tests.feature_store.examples import HOUR, day, make_group, rows_of
 from fti_assets_tests.feature_store.test_maintenance import maintain
 

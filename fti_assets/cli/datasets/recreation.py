@@ -33,7 +33,7 @@ def recreate(name: Name, as_json: AsJson = False) -> None:
     The code that defined it is not needed. Files that were lost or damaged are put back when the content is the same. The exit
     code is 1 when it is not.
     """
-    from fti_assets.feature_store.deprecation import DeprecatedFeatureGroupWarning
+    from fti_assets.feature_store.catalogue.deprecation import DeprecatedFeatureGroupWarning
 
     warnings.simplefilter("ignore", DeprecatedFeatureGroupWarning)  # what was read once is read again, not anew
     store = feature_store()

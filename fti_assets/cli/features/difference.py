@@ -37,7 +37,7 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Show how the contract of a feature group changed, and what its readers cannot go on with."""
-    from fti_assets.feature_store.contracts import compare
+    from fti_assets.feature_store.publishing.contracts import compare
 
     store = feature_store()
     info = find(store, name)

@@ -13,7 +13,7 @@ from fti_assets.vocabulary import Deprecation, Window, quoted
 
 if TYPE_CHECKING:
     from fti_assets.feature_store import FeatureStore, TableInfo
-    from fti_assets.feature_store.freshness import Freshness
+    from fti_assets.feature_store.publishing.freshness import Freshness
 
 Name: TypeAlias = Annotated[str, typer.Argument(help="Feature group; its newest version unless one is given.", metavar="NAME[_vN]")]
 
@@ -27,7 +27,7 @@ def find(store: FeatureStore, name: str) -> TableInfo:
         DefinitionError: it is no name at all.
         NotFoundError: there is none; the error names those that exist.
     """
-    from fti_assets.feature_store.search import find_group
+    from fti_assets.feature_store.catalogue.search import find_group
     from fti_assets.vocabulary import checked_name
 
     return find_group(store.tables("features"), checked_name(name, "A feature group"), where=lake_place(), next_step=NEXT)
@@ -55,7 +55,7 @@ def newest(store: FeatureStore, tables: Sequence[TableInfo]) -> dict[str, dateti
 
 def freshness_of(store: FeatureStore, tables: Sequence[TableInfo]) -> dict[str, Freshness]:
     """Whether each group is as fresh as it promises, now."""
-    from fti_assets.feature_store.freshness import freshness, published_until
+    from fti_assets.feature_store.publishing.freshness import freshness, published_until
 
     if not tables:
         return {}

@@ -16,8 +16,8 @@ from fti_assets.cli.terminal import say, show_json, show_table, title, width
 
 if TYPE_CHECKING:
     from fti_assets.feature_store import TableInfo
-    from fti_assets.feature_store.contract_registry import ContractRevision
-    from fti_assets.feature_store.publications import Publication
+    from fti_assets.feature_store.publishing.contract_registry import ContractRevision
+    from fti_assets.feature_store.publishing.publications import Publication
 
 EXAMPLES = """
 [bold]Examples:[/bold]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from fti_assets.feature_store import FeatureStore, TableInfo
-    from fti_assets.feature_store.freshness import Freshness
+    from fti_assets.feature_store.publishing.freshness import Freshness
 
 EXAMPLES = """
 [bold]Examples:[/bold]

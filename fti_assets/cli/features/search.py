@@ -12,7 +12,7 @@ from fti_assets.cli.stores import feature_store, lake_place
 from fti_assets.cli.terminal import say, show_json, show_table
 
 if TYPE_CHECKING:
-    from fti_assets.feature_store.search import Match
+    from fti_assets.feature_store.catalogue.search import Match
 
 EXAMPLES = """
 [bold]Examples:[/bold]
@@ -33,7 +33,7 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Search names, descriptions, features, tags, units, entities and owners; the best match comes first."""
-    from fti_assets.feature_store import search as finding
+    from fti_assets.feature_store.catalogue import search as finding
 
     tables, text = feature_store().tables("features"), " ".join(words)
     matches = finding.search(tables, text)

@@ -19,7 +19,7 @@ from fti_assets.vocabulary import Daily, Window
 
 if TYPE_CHECKING:
     from fti_assets.feature_store import TableInfo
-    from fti_assets.feature_store.statistics import FeatureStatistics, GroupStatistics
+    from fti_assets.feature_store.catalogue.statistics import FeatureStatistics, GroupStatistics
 
 EXAMPLES = """
 [bold]Examples:[/bold]
@@ -50,7 +50,7 @@ def stats(
     info = find(store, name)
     found = store.statistics(info.name, window_of(info, first, last), by="day" if by_day or plot else None)
     if plot is not None:
-        from fti_assets.feature_store.statistics_picture import picture
+        from fti_assets.feature_store.catalogue.statistics_picture import picture
 
         plot.write_bytes(picture(found, info.description.get("description", "")))
     if as_json:

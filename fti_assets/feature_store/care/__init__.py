@@ -1,0 +1,1 @@
+"""Care of the lake: maintenance, verification, repair, backup."""

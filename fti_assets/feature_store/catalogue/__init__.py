@@ -1,0 +1,1 @@
+"""What there is to be found: features, their statistics and their readers."""

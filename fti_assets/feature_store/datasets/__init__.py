@@ -1,0 +1,1 @@
+"""Training datasets: cut, described, cut again, compared."""

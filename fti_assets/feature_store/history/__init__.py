@@ -1,0 +1,1 @@
+"""The states of the lake: snapshots, their tags, and what holds them."""

@@ -1,0 +1,1 @@
+"""The lake itself: its catalogue, its files, the connection to them and the right to write."""
