@@ -44,11 +44,12 @@ class Generated:
 
     def walked(self, *, known: bool, dated: bool) -> np.ndarray:
         replaced = (self.replaced_codes, self.replaced_times) if known else None
-        walk = Walk(self.questions(known=known), ENTITIES, self.ttl, replaced)
+        walk = Walk(self.questions(known=known), ENTITIES, self.ttl, replaced, repeats=True)
         borders = [0, *self.pieces, len(self.codes)]
         for start, stop in itertools.pairwise(borders):
             piece = slice(start, stop)
             assert walk.pass_by(start, self.codes[piece], self.times[piece], self.published[piece] if dated else None)
+        assert walk.passed.tolist() == [np.count_nonzero(self.codes == code) for code in range(ENTITIES)]
         return walk.found()
 
     def searched(self, *, known: bool, dated: bool) -> np.ndarray:

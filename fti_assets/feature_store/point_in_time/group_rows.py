@@ -68,16 +68,22 @@ class GroupRows:
         the entities at a time; and where the newest two of an entity do not tell what was known, its whole history is searched.
         """
         replaced = self._replaced(numbering)
-        walk = Walk(questions, len(numbering), self._ttl, replaced)
-        found = walk.found() if self._passes_by(walk, numbering, questions) else None
-        if found is None:
-            found = np.where(questions.codes < 0, NONE, OPEN)
-            for asked, entities in self._portions(found, numbering, questions, self.current.rows * _SORTED_BYTES, memory):
-                self._sort_by(found, asked, numbering, entities, replaced)
+        walk = self._walk(questions, numbering, replaced)
+        if self._passes_by(walk, numbering, questions):
+            found, rows = walk.found(), walk.passed
+        else:
+            found, rows = np.where(questions.codes < 0, NONE, OPEN), np.zeros(len(numbering), np.int64)
+            for asked, entities in _portions(found, questions, len(numbering), self.current.rows * _SORTED_BYTES, memory):
+                rows += self._sort_by(found, asked, numbering, entities, replaced)
         if np.any(found == OPEN):
-            for asked, entities in self._portions(found, numbering, questions, self.count * _HISTORY_BYTES, memory):
+            past = self.superseded.rows if self.superseded else 0
+            size = (int(rows[np.unique(questions.codes[found == OPEN])].sum()) + past) * _HISTORY_BYTES
+            for asked, entities in _portions(found, questions, len(numbering), size, memory):
                 self._search_history(found, asked, numbering, entities)
         return found
+
+    def _walk(self, questions: Questions, numbering: KeyCodes, replaced: tuple[Codes, Integers] | None) -> Walk:
+        return Walk(questions, len(numbering), self._ttl, replaced, repeats=self.group.window_time is not None)
 
     def _passes_by(self, walk: Walk, numbering: KeyCodes, questions: Questions) -> bool:
         """Whether the rows that stand were in order of time; the walk has seen them all then."""
@@ -88,27 +94,16 @@ class GroupRows:
                 return False
         return True
 
-    def _portions(
-        self, found: Integers, numbering: KeyCodes, questions: Questions, size: int, memory: int
-    ) -> Iterator[tuple[Questions, Entities]]:
-        """The open questions, those about some of the entities at a time, so that the rows of these fit into the memory."""
-        is_open = np.zeros(len(numbering), np.bool_)
-        is_open[questions.codes[found == OPEN]] = True
-        portions = max(1, -(-size // memory))
-        for number in range(portions):
-            entities = is_open & (np.arange(len(is_open)) % portions == number)
-            chosen = (found == OPEN) & entities[questions.codes]
-            yield replace(questions, codes=np.where(chosen, questions.codes, np.int32(-1))), entities
-
     def _sort_by(
         self, found: Integers, asked: Questions, numbering: KeyCodes, entities: Entities, replaced: tuple[Codes, Integers] | None
-    ) -> None:
-        """Answers questions by a walk along rows that are sorted first."""
+    ) -> Integers:
+        """Answers questions by a walk along rows that are sorted first. Returns how many rows each entity has."""
         codes, times, published, positions = self._rows(self.current, 0, numbering, entities, dated=self._is_dated(asked))
         order = np.argsort(times, kind="stable")  # merges what is in order already
-        walk = Walk(asked, len(numbering), self._ttl, replaced)
+        walk = self._walk(asked, numbering, replaced)
         walk.pass_by(0, codes[order], times[order], published[order] if len(published) else None)
         _fill(found, asked, walk.found(), positions[order])
+        return walk.passed
 
     def _search_history(self, found: Integers, asked: Questions, numbering: KeyCodes, entities: Entities) -> None:
         """Answers questions by all that was ever published about their entities."""
@@ -176,6 +171,17 @@ def has_superseded(connection: DuckDBPyConnection, group: FeatureGroup) -> bool:
     """Whether the lake keeps rows of the group that were replaced or withdrawn."""
     query = "SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'superseded' AND table_name = $name"
     return connection.execute(query, {"name": group.table.name}).fetchone() is not None
+
+
+def _portions(found: Integers, questions: Questions, entities: int, size: int, memory: int) -> Iterator[tuple[Questions, Entities]]:
+    """The open questions, those about some of the entities at a time, so that the rows of these fit into the memory."""
+    is_open = np.zeros(entities, np.bool_)
+    is_open[questions.codes[found == OPEN]] = True
+    portions = max(1, -(-size // memory))
+    for number in range(portions):
+        meant = is_open & (np.arange(entities) % portions == number)
+        chosen = (found == OPEN) & meant[questions.codes]
+        yield replace(questions, codes=np.where(chosen, questions.codes, np.int32(-1))), meant
 
 
 def _fill(found: Integers, asked: Questions, rows: Integers, positions: Integers) -> None:

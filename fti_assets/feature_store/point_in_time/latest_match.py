@@ -24,7 +24,8 @@ _NOTHING = np.empty(0, np.int64)
 
 _Passing = tuple[int, Codes, Integers, Integers]  # position of the first, entities, event times, publication times or nothing
 _Newest = tuple[Integers, Integers, Integers]  # rows, event times, publication times; the newest of each entity, and the one before
-_Replaced = tuple[Codes, Integers, Integers]  # entities, event times; and of each entity the last such time that was passed
+_Replaced = tuple[Codes, Integers, Integers, np.int64]
+# entities, event times; of each entity the last such time that was passed; and by how much it has to be later than a row
 _Asked = tuple[Codes, Integers, Integers, Integers, np.int64]  # entities, times, known_at or nothing, order, ttl
 
 
@@ -67,19 +68,33 @@ class Walk:
 
     Among rows of one event time the latest published is the newest. With a ttl, a newest row older than it is no answer.
 
+    Attributes:
+        passed: how many rows of each entity passed by.
+
     Args:
         questions: codes are below `entities`.
         entities: how many there are.
         ttl: microseconds, or `NO_TTL`.
         replaced: numbers of entities, and event times in order, of rows that no longer stand; a question that might be about
             one of them stays open. Needed with `known_at` only.
+        repeats: whether an entity may have several rows of one event time.
     """
 
-    def __init__(self, questions: Questions, entities: int, ttl: int, replaced: tuple[Codes, Integers] | None = None) -> None:
+    def __init__(
+        self,
+        questions: Questions,
+        entities: int,
+        ttl: int,
+        replaced: tuple[Codes, Integers] | None = None,
+        *,
+        repeats: bool = False,
+    ) -> None:
+        self.passed = np.zeros(entities, np.int64)
         codes, times = replaced if replaced is not None else (np.empty(0, np.int32), _NOTHING)
         known = _NOTHING if questions.known_at is None else questions.known_at
         self._questions = (questions.codes, questions.times, known, questions.order, np.int64(ttl))
-        self._replaced = (codes, times, np.full(entities if len(times) else 0, _NEVER))
+        # What stands replaced what once had its event time, unless there may be another row of that time.
+        self._replaced = (codes, times, np.full(entities if len(times) else 0, _NEVER), np.int64(0 if repeats else 1))
         self._newest = tuple(np.full((2, entities), NONE, np.int64) for _ in range(3))
         self._found = np.full(len(questions.codes), NONE, np.int64)
         self._place = np.array([0, _NEVER, 0])
@@ -92,7 +107,7 @@ class Walk:
         """
         dated = _NOTHING if published is None else published
         rows = (start, codes, times, dated)
-        return bool(_pass_by(rows, self._newest, self._replaced, self._questions, self._found, self._place))
+        return bool(_pass_by(rows, self._newest, self.passed, self._replaced, self._questions, self._found, self._place))
 
     def found(self) -> Integers:
         """For each question the position of its row, or `NONE`, or `OPEN`; when all rows have passed."""
@@ -122,7 +137,7 @@ def load() -> None:
 def _answer(question: int, newest: _Newest, replaced: _Replaced, asked: _Asked, place: Integers) -> int:
     """The answer as far as the rows that have passed by tell it. Compiled into its callers."""
     rows, times, published = newest
-    replaced_codes, replaced_times, last_replaced = replaced
+    replaced_codes, replaced_times, last_replaced, later = replaced
     codes, asked_times, known_at, _, ttl = asked
     code, at = codes[question], asked_times[question]
     if code < 0:
@@ -132,7 +147,7 @@ def _answer(question: int, newest: _Newest, replaced: _Replaced, asked: _Asked, 
         place[2] += 1
     for depth in range(2):
         row = rows[depth, code]
-        if len(last_replaced) > 0 and last_replaced[code] >= (times[depth, code] if row >= 0 else _NEVER + 1):
+        if len(last_replaced) > 0 and last_replaced[code] >= (times[depth, code] + later if row >= 0 else _NEVER + 1):
             return OPEN
         # The ttl is applied after the match: if the newest value has expired, so has every older one.
         if row < 0 or (ttl >= 0 and times[depth, code] < at - ttl):
@@ -144,7 +159,7 @@ def _answer(question: int, newest: _Newest, replaced: _Replaced, asked: _Asked, 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _pass_by(  # noqa: C901 - one loop, compiled
-    passing: _Passing, newest: _Newest, replaced: _Replaced, asked: _Asked, found: Integers, place: Integers
+    passing: _Passing, newest: _Newest, passed: Integers, replaced: _Replaced, asked: _Asked, found: Integers, place: Integers
 ) -> bool:
     start, row_codes, row_times, row_published = passing
     rows, times, published = newest
@@ -162,6 +177,7 @@ def _pass_by(  # noqa: C901 - one loop, compiled
         code = row_codes[n]
         if code < 0:
             continue
+        passed[code] += 1
         depth = 0
         if dated and rows[0, code] >= 0 and times[0, code] == at and published[0, code] > row_published[n]:
             if not keeps_two or (rows[1, code] >= 0 and times[1, code] == at and published[1, code] > row_published[n]):
