@@ -66,6 +66,9 @@ if TYPE_CHECKING:
         Daily as Daily,
     )
     from fti_assets.vocabulary import (
+        Deprecation as Deprecation,
+    )
+    from fti_assets.vocabulary import (
         Entity as Entity,
     )
     from fti_assets.vocabulary import (
@@ -102,6 +105,9 @@ if TYPE_CHECKING:
         Window as Window,
     )
     from fti_assets.vocabulary import (
+        aggregate as aggregate,
+    )
+    from fti_assets.vocabulary import (
         expect as expect,
     )
 
@@ -129,6 +135,7 @@ _WHERE = {
         "CsvFile",
         "CsvSource",
         "Daily",
+        "Deprecation",
         "Entity",
         "Feature",
         "FeatureGroup",
@@ -141,6 +148,7 @@ _WHERE = {
         "TimeSplit",
         "TrainingDataset",
         "Window",
+        "aggregate",
         "expect",
     ),
 }

@@ -36,6 +36,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", line)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Which tests run in one process: those of a file, and those of all files that look at a system that has run.
+
+    To run a system takes longer than most files of tests, so it is done in one process only.
+    """
+    run = {item.path for item in items if {"workplace", "flights_house"} & set(getattr(item, "fixturenames", ()))}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("systems" if item.path in run else str(item.path)))
+
+
 @dataclass(frozen=True)
 class House:
     """All stores of a system in one folder, with a Dagster instance."""

@@ -141,6 +141,7 @@ def sheet(contest: Contest) -> Sheet:
                 ratio(took, rival) if result.is_ok else "",
                 ratio(took, floor) if result.is_ok else "",
                 seconds(took.cpu_seconds),
+                seconds(took.again_seconds),
                 seconds(took.process_seconds),
                 gib(took.peak_bytes),
                 "" if result.rows is None else f"{result.rows:,}",
@@ -149,7 +150,7 @@ def sheet(contest: Contest) -> Sheet:
         )
     case = contest.case
     title = f"Join: {case.spine_rows:,} rows with 3 x {case.group_rows:,} rows of 10 features, {case.keys} keys"
-    columns = ("", "seconds", "x quickest rival", "x floor", "CPU s", "process s", "peak GiB", "rows", "wrong rows")
+    columns = ("", "seconds", "x quickest rival", "x floor", "CPU s", "again s", "process s", "peak GiB", "rows", "wrong rows")
     return Sheet(title, columns, rows, _note(contest.published))
 
 
@@ -182,9 +183,10 @@ def targets(contest: Contest) -> Sheet:
             "the floor": (contest.best("floor"), 1.5),
             "Feast, DuckDB store": (_done(contest, "Feast, DuckDB store"), 0.25),
         }
-        rows = [
-            _target(f"time beside {what}", took.seconds / other.seconds, most) for what, (other, most) in limits.items() if other
-        ]
+        for what, (other, most) in limits.items():
+            if other:
+                rows.append(_target(f"time beside {what}, first join of a process", took.seconds / other.seconds, most))
+                rows.append(_target(f"time beside {what}, second join", took.again_seconds / other.again_seconds, most))
         rows += [_target("peak memory beside DuckDB ASOF JOIN", took.peak_bytes / asof.peak_bytes, 1.0)] if asof else []
     title = f"Targets: {EVERYTHING.removeprefix('ours: ')}, {contest.case.size}, {contest.case.keys} keys"
     return Sheet(title, ("", "measured", "at most", "met"), rows)

@@ -26,7 +26,8 @@ class Run:
         outcome: "ok", why it was ended, or the last line of what went wrong.
         seconds: from the first byte read to the result on disk, imports not counted.
         cpu_seconds: of the same, all threads together.
-        process_seconds: of the whole process, with start and imports.
+        process_seconds: the same with the start of the process and all imports.
+        again_seconds: of the same job done a second time in the same process.
         peak_bytes: of the process, mapped pages of files included.
         said: what else the job said.
     """
@@ -35,6 +36,7 @@ class Run:
     seconds: float
     cpu_seconds: float = float("nan")
     process_seconds: float = float("nan")
+    again_seconds: float = float("nan")
     peak_bytes: int = 0
     said: dict[str, object] = field(default_factory=dict)
 
@@ -97,8 +99,8 @@ def _judged(code: int, out: str, err: str, seconds: float, reason: str | None) -
         lines = [line for line in err.strip().splitlines() if line.strip()]
         return Run(lines[-1] if lines else f"ended with {code}", float("nan"), process_seconds=seconds)
     said = json.loads(out.strip().splitlines()[-1])
-    known = {name: said.pop(name) for name in ("seconds", "cpu_seconds", "peak_bytes")}
-    return Run("ok", process_seconds=seconds, said=said, **known)
+    named = ("seconds", "cpu_seconds", "process_seconds", "again_seconds", "peak_bytes")
+    return Run("ok", **{name: said.pop(name) for name in named if name in said}, said=said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class Summary:
     quickest: float
     cpu_seconds: float
     process_seconds: float
+    again_seconds: float
     peak_bytes: int
 
 
@@ -128,5 +131,6 @@ def summary(runs: Sequence[Run]) -> Summary:
         quickest=min(one.seconds for one in good),
         cpu_seconds=median(lambda one: one.cpu_seconds),
         process_seconds=median(lambda one: one.process_seconds),
+        again_seconds=median(lambda one: one.again_seconds),
         peak_bytes=max(one.peak_bytes for one in good),
     )

@@ -18,7 +18,8 @@ HEADING = """# Speed of the feature store
 
 Written by `python -m benchmarks.point_in_time --markdown FILE`; do not edit. Each table was measured in one run on one machine,
 its jobs in turns; figures are medians. Each job has a process of its own, and the files it reads are in the page cache.
-`seconds` is from the first byte read until the result is on disk; `process s` has the start of Python and all imports as well.
+`seconds` is from the first byte read until the result is on disk, the first time in a process; `again s` is the second time, when
+libraries have loaded what they load at first use; `process s` is the first with the start of Python and all imports.
 Peak memory counts mapped pages of files. See `benchmarks/README.md` for what is compared."""
 
 

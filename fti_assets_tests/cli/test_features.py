@@ -209,9 +209,9 @@ def test_diff_of_the_same(shown):
         pytest.param(["history", "wether"], "Did you mean 'weather'?", id="history"),
         pytest.param(["stats", "weather_v3"], "Did you mean 'weather_v2'?", id="unknown_version"),
         pytest.param(["stats", 'x" --'], "cannot be named", id="no_name"),
-        pytest.param(["stats", "profile", "--from", "2024-01-01"], "is static, so it has no days", id="no_days"),
-        pytest.param(["stats", "weather", "--from", "soon"], "'soon' is not a day. Write it as YYYY-MM-DD.", id="no_day"),
-        pytest.param(["stats", "weather", "--from", "2024-01-09", "--until", "2024-01-02"], "must end after it starts", id="order"),
+        pytest.param(["stats", "profile", "--first", "2024-01-01"], "is static, so it has no days", id="no_days"),
+        pytest.param(["stats", "weather", "--first", "soon"], "'soon' is not a day. Write it as YYYY-MM-DD.", id="no_day"),
+        pytest.param(["stats", "weather", "--first", "2024-01-09", "--last", "2024-01-02"], "must end after it starts", id="order"),
     ],
 )
 def test_what_is_asked_wrongly(refused, arguments, said):
@@ -231,10 +231,10 @@ def test_stats_of_all_rows(shown, told):
 @pytest.mark.parametrize(
     ("options", "rows"),
     [
-        (["--from", "2024-01-03"], 8),
-        (["--until", "2024-01-03"], 3),
-        (["--from", "2024-01-03", "--until", "2024-01-03"], 1),
-        (["--from", "2024-02-03"], 0),
+        (["--first", "2024-01-03"], 8),
+        (["--last", "2024-01-03"], 3),
+        (["--first", "2024-01-03", "--last", "2024-01-03"], 1),
+        (["--first", "2024-02-03"], 0),
     ],
 )
 def test_stats_of_some_days(told, options, rows):

@@ -241,3 +241,25 @@ def test_a_snapshot_written_into_the_catalogue_takes_a_file_out(lake):
     publish(lake, 4, 7)
     call(lake, "merge_adjacent_files")
     assert lake.execute("SELECT sum(value) FROM lake.t").fetchone() == (4 * 500 + 500 * 2 + 500 * 7,)
+
+
+def test_sorted_tables_are_written_and_merged_in_their_order(tmp_path):
+    """The point-in-time join walks along the rows of a file as they come, if they come in order of time."""
+    with attach(tmp_path, WITHOUT_INLINING) as connection:
+        connection.execute("CREATE TABLE lake.t (day BIGINT, n BIGINT, value BIGINT)")
+        connection.execute("ALTER TABLE lake.t SET SORTED BY (day, n)")
+        for day in (3, 0, 2, 1):
+            connection.execute(f"INSERT INTO lake.t SELECT {day}, 499 - n, 1 FROM range(500) AS r(n)")
+        assert [order_of(connection, file) for (file,) in connection.execute(DATA_FILES).fetchall()] == [list(range(500))] * 4
+        call(connection, "merge_adjacent_files", "'t'")
+        ((merged,),) = connection.execute(DATA_FILES).fetchall()
+        days = connection.execute("SELECT day FROM read_parquet($file)", {"file": merged}).fetchnumpy()["day"].tolist()
+        assert days == sorted(days)
+        assert order_of(connection, merged) == list(range(500)) * 4
+
+
+DATA_FILES = "SELECT data_file FROM ducklake_list_files('lake', 't')"
+
+
+def order_of(connection, file):
+    return connection.execute("SELECT n FROM read_parquet($file)", {"file": file}).fetchnumpy()["n"].tolist()

@@ -241,3 +241,26 @@ def test_a_moved_store_is_read_from_where_it_lies(tmp_path):
     assert len(read_all(store, WEATHER.table)) == 100
     with store.reading() as connection:
         assert len(store.read(connection, WEATHER.table).fetchall()) == 100
+
+
+def test_few_rows_go_to_a_file_too_in_order_of_time(store):
+    """Rows kept in the catalogue instead came back in old snapshots after maintenance."""
+    later = ("a", T0 + HOUR, 1.0)
+    store.publish(WEATHER, rows_of(WEATHER, later, ("b", T0, 2.0)), day("2024-01-10"))
+    store.upsert(WEATHER, rows_of(WEATHER, ("c", T0 - HOUR, 3.0), ("b", T0, 4.0)))
+    with store.connect() as connection:
+        files = connection.execute(
+            "SELECT data_file FROM ducklake_list_files('lake', 'weather_v1', schema => 'features')"
+        ).fetchall()
+        stored = [connection.execute('SELECT "at" FROM read_parquet(?)', list(file)).fetchnumpy()["at"] for file in files]
+        inlined = connection.execute(INLINED).fetchall()
+    assert sorted(map(len, stored)) == [2, 2]
+    assert all(list(times) == sorted(times) for times in stored)
+    assert inlined == []
+
+
+INLINED = """
+-- tables of the catalogue that may hold rows of a feature group
+SELECT i.table_name FROM __ducklake_metadata_lake.ducklake_inlined_data_tables AS i
+JOIN __ducklake_metadata_lake.ducklake_table AS t USING (table_id) WHERE t.table_name = 'weather_v1'
+"""

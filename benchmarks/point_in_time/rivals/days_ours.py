@@ -48,4 +48,4 @@ if WAY == "read":
     with STORE.reading() as opened:  # what opening a lake costs would hide what its files cost
         timed(lambda: read(opened))
 else:
-    timed(fill)
+    timed(fill, again=False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fti_assets.cli.features.groups import Name, days, find
-from fti_assets.cli.options import AsJson
+from fti_assets.cli.options import AsJson, FirstDay, LastDay
 from fti_assets.cli.stores import feature_store
 from fti_assets.cli.terminal import say, share, show_json, show_table, title, width
 from fti_assets.errors import DefinitionError
@@ -26,7 +26,7 @@ EXAMPLES = """
 
 fti features stats origin_weather
 
-fti features stats origin_weather --from 2013-07-01 --until 2013-07-31
+fti features stats origin_weather --first 2013-07-01 --last 2013-07-31
 
 fti features stats origin_weather --by-day                 [dim]# how means and nulls went from day to day[/dim]
 
@@ -39,8 +39,8 @@ Column = tuple[str, int, Callable[["FeatureStatistics"], object]]
 
 def stats(
     name: Name,
-    first: Annotated[str | None, typer.Option("--from", metavar="DAY", help="First day, as 2013-01-01.")] = None,
-    last: Annotated[str | None, typer.Option("--until", metavar="DAY", help="Last day, inclusive.")] = None,
+    first: FirstDay = None,
+    last: LastDay = None,
     by_day: Annotated[bool, typer.Option("--by-day", help="Each day too, as small curves.")] = False,
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Write a picture (PNG), by day too.")] = None,
     as_json: AsJson = False,
