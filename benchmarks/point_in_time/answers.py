@@ -40,32 +40,37 @@ def _write_joined(case: Case, path: Path, *, has_ttl: bool) -> None:
 
 def _write_known_at_each(case: Case, path: Path) -> None:
     """A day is visible to rows that may know it; its values are the first published ones until the correction."""
-    query = f"SELECT * FROM '{case.spine_known_at}'"
-    for group in GROUPS:
-        query = f"SELECT s.*, {_values(group)} FROM ({query}) AS s {_joins(case, group)}"
     connection = _connection()
-    connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
+    connection.execute(f"CREATE TEMP TABLE rows AS FROM '{case.spine_known_at}'")
+    for group in GROUPS:  # step by step, since DuckDB plans all joins at once badly
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE seen AS {_newest_seen(case, group)}")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE rows AS {_as_known(case, group)}")
+    connection.execute(f"COPY rows TO '{path}' (FORMAT parquet)")
 
 
-def _joins(case: Case, group: str) -> str:
+def _newest_seen(case: Case, group: str) -> str:
     delay = PUBLICATION_DELAY.total_seconds()
     published = f"date_trunc('day', s.known_at - to_seconds({delay}))"  # days before this one are published
     seen = f"least(s.event_time, {published} - to_microseconds(1))"
-    days = ", ".join(f"'{case.first_published(group) / f'{day(n).isoformat()}.parquet'}'" for n in CORRECTED_DAYS)
-    corrected = f"date_trunc('day', g.event_time) + to_days({1 + CORRECTION_DELAY.days})"
     return f"""
+        SELECT s.*, g.event_time AS group_time, g.* EXCLUDE (entity_id, event_time) FROM rows AS s
         ASOF LEFT JOIN '{case.sorted(group)}' AS g ON s.entity_id = g.entity_id AND {seen} >= g.event_time
-        LEFT JOIN read_parquet([{days}]) AS f
-            ON f.entity_id = g.entity_id AND f.event_time = g.event_time AND s.known_at < {corrected}
     """
 
 
-def _values(group: str) -> str:
-    fresh = f"g.event_time >= s.event_time - to_seconds({TTL[group].total_seconds()})"
-    return ", ".join(
-        f"CASE WHEN {fresh} THEN CASE WHEN f.entity_id IS NULL THEN g.{name} ELSE f.{name} END END AS {name}"
-        for name in feature_names(group)
+def _as_known(case: Case, group: str) -> str:
+    names = feature_names(group)
+    days = ", ".join(f"'{case.first_published(group) / f'{day(n).isoformat()}.parquet'}'" for n in CORRECTED_DAYS)
+    corrected = f"date_trunc('day', g.group_time) + to_days({1 + CORRECTION_DELAY.days})"
+    fresh = f"g.group_time >= g.event_time - to_seconds({TTL[group].total_seconds()})"
+    is_first = f"f.entity_id IS NOT NULL AND g.known_at < {corrected}"  # no condition of the join: it would be one without keys
+    values = ", ".join(
+        f"CASE WHEN {fresh} THEN CASE WHEN {is_first} THEN f.{name} ELSE g.{name} END END AS {name}" for name in names
     )
+    return f"""
+        SELECT g.* EXCLUDE (group_time, {", ".join(names)}), {values} FROM seen AS g
+        LEFT JOIN read_parquet([{days}]) AS f ON f.entity_id = g.entity_id AND f.event_time = g.group_time
+    """
 
 
 def wrong_rows(result: Path, right: Path) -> tuple[int, int]:
