@@ -26,6 +26,10 @@ EXPERIMENTS: dict[str, Callable[[Path, argparse.Namespace], Iterator[Outcome]]] 
 }
 
 
+_STYLES = {True: "green", None: "yellow", False: "bold red"}
+_WORDS = {True: "yes", None: "not tried", False: "NO"}
+
+
 def main() -> None:
     chosen = _parsed()
     console, found = Console(), []
@@ -33,14 +37,14 @@ def main() -> None:
         folder = Path(tempfile.mkdtemp(prefix=f"fti-reliability-{name}-", dir=chosen.folder))
         try:
             for outcome in EXPERIMENTS[name](folder, chosen):
-                console.print(f"{outcome.what}: {outcome.result}", style="green" if outcome.held else "bold red")
+                console.print(f"{outcome.what}: {outcome.result}", style=_STYLES[outcome.held])
                 found.append(outcome)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     console.print(_table(found))
     if chosen.markdown:
         chosen.markdown.write_text(_markdown(found), encoding="utf-8")
-    raise SystemExit(0 if all(outcome.held for outcome in found) else 1)
+    raise SystemExit(1 if any(outcome.held is False for outcome in found) else 0)
 
 
 def _parsed() -> argparse.Namespace:
@@ -59,12 +63,12 @@ def _parsed() -> argparse.Namespace:
 def _table(found: list[Outcome]) -> Table:
     table = Table("experiment", "result", "held", title="Reliability of the feature store")
     for outcome in found:
-        table.add_row(outcome.what, outcome.result, "yes" if outcome.held else "NO")
+        table.add_row(outcome.what, outcome.result, _WORDS[outcome.held])
     return table
 
 
 def _markdown(found: list[Outcome]) -> str:
-    rows = [f"| {one.what} | {one.result} | {'yes' if one.held else '**no**'} |" for one in found]
+    rows = [f"| {one.what} | {one.result} | {_WORDS[one.held]} |" for one in found]
     return "\n".join(["| experiment | result | held |", "| --- | --- | --- |", *rows, ""])
 
 

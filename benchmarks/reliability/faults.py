@@ -105,7 +105,7 @@ def _disk_full(root: Path) -> Outcome:
     root.mkdir(parents=True)
     mounted = shutil.which("mount") and subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", root], check=False)
     if not mounted or mounted.returncode:
-        return Outcome(what, "not tried: a tmpfs could not be mounted", held=True)
+        return Outcome(what, "not tried: a tmpfs could not be mounted", held=None)
     try:
         return _published_until_full(root, what)
     finally:
@@ -122,7 +122,9 @@ def _published_until_full(root: Path, what: str) -> Outcome:
             error = raised
     subprocess.run(["mount", "-o", "remount,size=64m", root], check=True)
     with store.connect() as connection:
-        held = connection.execute(f"SELECT count(DISTINCT date_trunc('day', at)), count(*) FROM {READINGS.table.sql}").fetchone()
+        held = connection.execute(
+            f"SELECT count(DISTINCT date_trunc('day', \"at\")), count(*) FROM {READINGS.table.sql}"
+        ).fetchone()
     whole = held == (days, days * rows(0, 0).num_rows)
     store.publish(READINGS, rows(days, 0), DAYS.window(day_key(days)))
     sound = verify(store.lake).is_sound

@@ -22,7 +22,7 @@ class Outcome:
 
     what: str
     result: str
-    held: bool
+    held: bool | None
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:

@@ -64,7 +64,7 @@ def count_days(root: Path, seconds: int) -> None:
         with store.connect() as connection:
             if store.exists(connection, READINGS.table):
                 found = connection.execute(
-                    f"SELECT date_trunc('day', at), count(*) FROM {READINGS.table.sql} GROUP BY 1"
+                    f"SELECT date_trunc('day', \"at\"), count(*) FROM {READINGS.table.sql} GROUP BY 1"
                 ).fetchall()
                 torn += sum(number != ROWS for _, number in found)
                 counts += 1

@@ -28,7 +28,7 @@ def experiments(folder: Path, chosen: Namespace) -> Iterator[Outcome]:
     seen = [json.loads(reader.communicate()[0]) for reader in readers]
     store = FeatureStore(folder)
     with store.connect() as connection:
-        by_day = connection.execute(f"SELECT count(*) FROM {READINGS.table.sql} GROUP BY date_trunc('day', at)").fetchall()
+        by_day = connection.execute(f"SELECT count(*) FROM {READINGS.table.sql} GROUP BY date_trunc('day', \"at\")").fetchall()
     wrong = sum(rows != ROWS for (rows,) in by_day) + abs(wanted - len(by_day))
     waited = [one["seconds"] for one in published]
     yield Outcome(

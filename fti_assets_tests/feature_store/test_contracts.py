@@ -9,7 +9,7 @@ import pytest
 from fti_assets.errors import NotFoundError
 from fti_assets.feature_store import Change, IncompatibleContractError, compare_contracts, describe
 from fti_assets.vocabulary import Column, Contract, Daily, Deprecation, Entity, Feature, FeatureGroup, StagedTable, expect
-from fti_assets_tests.feature_store.examples import DAYS, HOUR, PROMISE, T0, YEAR, day, make_group, read_all, rows_of
+from fti_assets_tests.feature_store.examples import DAYS, HOUR, PROMISE, T0, YEAR, make_group, read_all, rows_of
 
 TEMP, WIND = Feature("temp", "float", "Air temperature.", unit="°F"), Feature("wind", "float", unit="mph")
 WEATHER = FeatureGroup(
@@ -260,17 +260,3 @@ def test_a_contract_that_is_not_there(store):
         store.contract("features", "weather_v1", 7)
     with pytest.raises(NotFoundError, match=r"Contract 'of features\.wether_v1' is not there"):
         store.contract("features", "wether_v1")
-
-
-def test_a_table_from_before_publication_times_gets_them(store):
-    """A lake that was made by an earlier version: its tables have neither contract nor publication times."""
-    with store.connect() as connection:
-        connection.execute("CREATE SCHEMA lake.features")
-        connection.execute('CREATE TABLE lake.features.weather_v1 (station VARCHAR, "at" TIMESTAMPTZ, temp DOUBLE)')
-        connection.execute("INSERT INTO lake.features.weather_v1 SELECT 'b', TIMESTAMPTZ '2024-01-11 12:00:00+00', 7.0")
-    group = make_group()
-    published = store.publish(group, rows_of(group, ("a", T0, 1.0)), day("2024-01-10"))
-    with store.connect() as connection:
-        times = dict(connection.execute("SELECT station, _published_at FROM lake.features.weather_v1").fetchall())
-    assert times["a"] == published.published_at
-    assert published.published_at - timedelta(minutes=1) < times["b"] <= published.published_at

@@ -247,6 +247,14 @@ class Lake:
             connection.commit()
 
 
+@contextmanager
+def cursor(connection: DuckDBPyConnection) -> Iterator[DuckDBPyConnection]:
+    """A second connection to the same lake, in UTC as the first: settings of a connection are not those of its cursors."""
+    with connection.cursor() as own:
+        own.execute("SET TimeZone = 'UTC'")
+        yield own
+
+
 def _spill_into(connection: DuckDBPyConnection, folder: Path) -> None:
     try:
         connection.execute("SET temp_directory = $folder", {"folder": str(folder)})

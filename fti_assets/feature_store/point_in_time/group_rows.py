@@ -67,6 +67,8 @@ class GroupRows:
         The rows that stand pass by once, file after file. Where they are in no order of time they are sorted, those of some of
         the entities at a time; and where the newest two of an entity do not tell what was known, its whole history is searched.
         """
+        if not np.any(questions.codes >= 0):
+            return np.full(len(questions.codes), NONE)
         replaced = self._replaced(numbering)
         walk = self._walk(questions, numbering, replaced)
         if self._passes_by(walk, numbering, questions):
@@ -132,9 +134,12 @@ class GroupRows:
         """The entities and event times, in order, of what no longer stands."""
         if self.superseded is None:
             return None
-        found = [(self._codes(f, numbering), _times(f, self.group.event_time)) for _, f in self.superseded.batches(self._columns())]
-        codes = np.concatenate([np.empty(0, np.int32), *(own[own >= 0] for own, _ in found)])
-        times = np.concatenate([np.empty(0, np.int64), *(at[own >= 0] for own, at in found)])
+        all_codes, all_times = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
+        for _, frame in self.superseded.batches(self._columns()):
+            own = self._codes(frame, numbering)
+            all_codes.append(own[own >= 0])
+            all_times.append(_times(frame, self.group.event_time)[own >= 0])
+        codes, times = np.concatenate(all_codes), np.concatenate(all_times)
         order = np.argsort(times, kind="stable")
         return codes[order], times[order]
 

@@ -16,7 +16,7 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation
 from fti_assets.errors import DefinitionError, not_found
 from fti_assets.feature_store.catalogue.deprecation import warn_of_deprecated
 from fti_assets.feature_store.errors import MissingFeaturesError
-from fti_assets.feature_store.lake.lake import table_exists
+from fti_assets.feature_store.lake.lake import cursor, table_exists
 from fti_assets.feature_store.point_in_time.completed import Completed, Joined, Piece
 from fti_assets.feature_store.point_in_time.group_rows import GroupRows
 from fti_assets.feature_store.point_in_time.join import Join, event_time_column
@@ -56,7 +56,7 @@ def complete(connection: DuckDBPyConnection, spine: Spine, join: Join, *, memory
 
 def pieces(connection: DuckDBPyConnection, spine: Spine, join: Join, *, memory: int | None = None) -> Iterator[Piece]:
     """The pieces of a join that `check` has found nothing against."""
-    with connection.cursor() as own:  # the reader may be busy on the connection with what is given to it
+    with cursor(connection) as own:  # the reader may be busy on the connection with what is given to it
         limit = memory or _memory(own)
         for piece in spine.chunks(_chunk_rows(join, spine.rows, limit)):
             yield piece, _Work(own, piece, join, memory=limit).joined_all(join.selections)
@@ -152,7 +152,7 @@ class _Work:
         return partial(self._newest, selection, numbering, questions)
 
     def _newest(self, selection: FeatureSelection, numbering: KeyCodes, questions: Questions) -> Joined:
-        with self._connection.cursor() as own:
+        with cursor(self._connection) as own:
             rows = GroupRows.of(own, selection.group, questions)
             wanted, positions = compacted(rows.newest(numbering, questions, memory=self._memory // 8), rows.count)
             return Joined.of(rows.take(wanted, self._columns(selection)), positions)

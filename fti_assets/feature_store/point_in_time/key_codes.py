@@ -66,18 +66,27 @@ def _slots(keys: int) -> tuple[Integers, Codes]:
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _shift(size: int) -> np.uint64:
+    """What leaves of 64 bits those that number so many slots, a power of two: the highest, in which all bits of a key count."""
+    bits = 0
+    while (1 << bits) < size:
+        bits += 1
+    return np.uint64(64 - bits)
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _numbered(
     values: Integers, valid: np.ndarray[Any, np.dtype[np.bool_]], keys: Integers, numbers: Codes
 ) -> tuple[Integers, Codes]:
     """The different values in the order in which they come, and the number of each value; the table is filled with them."""
     codes = np.full(len(values), -1, np.int32)
     different = np.empty(len(values), np.int64)
-    mask, count = len(keys) - 1, 0
+    mask, shift, count = len(keys) - 1, _shift(len(keys)), 0
     for n in range(len(values)):
         if not valid[n]:
             continue
         value = values[n]
-        slot = np.int64((np.uint64(value) * _SPREAD) >> np.uint64(32)) & mask
+        slot = np.int64((np.uint64(value) * _SPREAD) >> shift)
         while numbers[slot] >= 0 and keys[slot] != value:
             slot = (slot + 1) & mask
         if numbers[slot] < 0:
@@ -90,10 +99,10 @@ def _numbered(
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _looked_up(values: Integers, keys: Integers, numbers: Codes) -> Codes:
     codes = np.empty(len(values), np.int32)
-    mask = len(keys) - 1
+    mask, shift = len(keys) - 1, _shift(len(keys))
     for n in range(len(values)):
         value = values[n]
-        slot = np.int64((np.uint64(value) * _SPREAD) >> np.uint64(32)) & mask
+        slot = np.int64((np.uint64(value) * _SPREAD) >> shift)
         while numbers[slot] >= 0 and keys[slot] != value:
             slot = (slot + 1) & mask
         codes[n] = numbers[slot]

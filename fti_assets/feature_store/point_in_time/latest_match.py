@@ -128,6 +128,7 @@ def newest_known(candidates: Candidates, questions: Questions, entities: int, tt
 def load() -> None:
     """Loads the compiled code, or compiles it where that was never done."""
     codes, times = np.zeros(1, np.int32), np.zeros(1, np.int64)
+    times.flags.writeable = False  # as those that polars hands over, for which the code is another
     walk = Walk(Questions(codes, times, times), 1, NO_TTL)
     walk.pass_by(0, codes, times)
     compacted(walk.found(), 1)

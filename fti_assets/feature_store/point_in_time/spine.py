@@ -63,7 +63,7 @@ class Spine:
         return int(self.source.metadata.num_rows if isinstance(self.source, parquet.ParquetFile) else len(self.source))
 
     def head(self) -> Spine:
-        """The spine's columns with a few rows, for checks of types."""
+        """The spine for checks of its types: that of a Parquet file without rows."""
         if isinstance(self.source, parquet.ParquetFile):
             return Spine(self.columns, self.source.schema_arrow.empty_table())
         return self
@@ -73,24 +73,18 @@ class Spine:
         if self.rows <= size:
             yield Spine(self.columns, self.arrow()) if isinstance(self.source, parquet.ParquetFile) else self
         elif isinstance(self.source, parquet.ParquetFile):
-            for batch in self.source.iter_batches(batch_size=size):
-                yield Spine(self.columns, pa.Table.from_batches([batch]))
+            for table in _tables(self.source, size):
+                yield Spine(self.columns, table)
         else:
+            whole = self.arrow()  # one conversion of pandas' columns, so that each has one type in all pieces
             for start in range(0, self.rows, size):
-                piece = self.source.iloc[start : start + size] if self.is_pandas else self.source.slice(start, size)
-                yield Spine(self.columns, piece)
+                yield Spine(self.columns, whole.slice(start, size))
 
     def arrow(self) -> pa.Table:
         """All columns as they are."""
         if isinstance(self.source, parquet.ParquetFile):
             return self.source.read()
         return _from_pandas(self.source) if self.is_pandas else self.source
-
-    def schema(self) -> pa.Schema:
-        """The columns and their types, from the whole spine."""
-        if isinstance(self.source, parquet.ParquetFile):
-            return self.source.schema_arrow
-        return self.arrow().schema
 
     def instants(self, name: str) -> np.ndarray[Any, np.dtype[np.int64]]:
         """A time column in microseconds since 1970 (UTC); naive times are UTC, a null is `NO_TIME`.
@@ -139,6 +133,21 @@ class Spine:
             values = self.source.column(name)
         whole = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
         return whole.dictionary_decode() if pa.types.is_dictionary(whole.type) else whole
+
+
+def _tables(file: parquet.ParquetFile, size: int) -> Iterator[pa.Table]:
+    """The rows of a file in tables of at most `size` rows, of whole row groups where these are smaller: all threads read them."""
+    rows = [file.metadata.row_group(n).num_rows for n in range(file.metadata.num_row_groups)]
+    if max(rows) > size:
+        yield from (pa.Table.from_batches([batch]) for batch in file.iter_batches(batch_size=size))
+        return
+    together: list[int] = []
+    for number, count in enumerate(rows):
+        if together and sum(rows[n] for n in together) + count > size:
+            yield file.read_row_groups(together)
+            together = []
+        together.append(number)
+    yield file.read_row_groups(together)
 
 
 def _source(rows: Any) -> Any:

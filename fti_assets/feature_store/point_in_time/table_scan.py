@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 from duckdb import DuckDBPyConnection
 
-from fti_assets.feature_store.lake.lake import literal
+from fti_assets.errors import FtiError
+from fti_assets.feature_store.lake.lake import cursor, literal
 from fti_assets.feature_store.publishing.schema import SQL_TYPES
 from fti_assets.vocabulary import ColumnType, quoted
 
@@ -111,9 +112,17 @@ class TableScan:
     def _frames(self, parts: Sequence[Part], columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         """The rows of some parts, in order, a batch at a time."""
         size = max(1 << 16, _BATCH_BYTES // (8 * len(columns)))
-        for direct, together in groupby(parts, lambda part: part.path is not None):
-            read = self._directly if direct else self._through_duckdb
-            yield from read(list(together), columns, size)
+        for direct, group in groupby(parts, lambda part: part.path is not None):
+            together = list(group)
+            rows = sum(part.rows for part in together)
+            for frame in (self._directly if direct else self._through_duckdb)(together, columns, size):
+                rows -= len(frame)
+                yield frame
+            if rows:  # positions would be those of other rows
+                raise FtiError(
+                    f"'{self.schema}.{self.name}' changed while it was read: {abs(rows):,} rows {'less' if rows > 0 else 'more'}.",
+                    next_step="Read one state of the lake, with FeatureStore.reading(), or read again.",
+                )
 
     def _directly(self, parts: Sequence[Part], columns: Sequence[str], size: int) -> Iterator[pl.DataFrame]:
         paths = [part.path for part in parts if part.path is not None]
@@ -121,11 +130,12 @@ class TableScan:
         return rows.select(columns).collect_batches(chunk_size=size, maintain_order=True)
 
     def _through_duckdb(self, parts: Sequence[Part], columns: Sequence[str], size: int) -> Iterator[pl.DataFrame]:
-        files = f"[{', '.join(literal(part.file) for part in parts)}]"
-        chosen = ", ".join(f"{_column(name)}::{SQL_TYPES[self.types[name]]} AS {_column(name)}" for name in columns)
-        of = f"FROM {_sql(self.schema, self.name)} WHERE filename IN {files}"
-        with self.connection.cursor() as own:  # several tables are read at once
-            rows = own.execute(f"SELECT {chosen} {of} ORDER BY list_position({files}, filename), rowid")
+        files = ", ".join(literal(part.file) for part in parts)
+        numbered = ", ".join(f"({literal(part.file)}, {n})" for n, part in enumerate(parts))
+        chosen = ", ".join(f"t.{_column(name)}::{SQL_TYPES[self.types[name]]} AS {_column(name)}" for name in columns)
+        of = f"{_sql(self.schema, self.name)} AS t JOIN (VALUES {numbered}) AS p(file, number) ON t.filename = p.file"
+        with cursor(self.connection) as own:  # several tables are read at once
+            rows = own.execute(f"SELECT {chosen} FROM {of} WHERE t.filename IN ({files}) ORDER BY p.number, t.rowid")
             for batch in rows.to_arrow_reader(size):
                 frame = pl.from_arrow(batch)
                 assert isinstance(frame, pl.DataFrame)

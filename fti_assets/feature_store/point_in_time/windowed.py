@@ -12,9 +12,10 @@ from duckdb import DuckDBPyConnection
 from fti_assets.feature_store.point_in_time.group_rows import has_superseded
 from fti_assets.feature_store.point_in_time.key_codes import KeyCodes
 from fti_assets.feature_store.point_in_time.latest_match import FOREVER, Questions
+from fti_assets.feature_store.publishing.schema import SQL_TYPES
 from fti_assets.vocabulary import Aggregate, WindowedSelection, quoted
 
-_TIES = 1 << 20
+_TIES = 1 << 40
 """Events of one entity at one microsecond that are told apart, by publication and key, so that results do not depend on chance."""
 
 
@@ -78,7 +79,7 @@ def _comparable(selection: WindowedSelection, key: str) -> str:
 
 
 def _value(name: str) -> str:
-    return quoted(f"value_{name}"[:63])
+    return f'"value_{name}"'  # longer than a name may be, by a known name
 
 
 def _reach(time: str, asked: pa.Table, longest: timedelta) -> str:
@@ -99,7 +100,7 @@ def _by_frames(selection: WindowedSelection, events: str) -> str:
         for span, name in spans.items()
     )
     figures = ", ".join(
-        f"{_figure(a, 'row IS NULL')} OVER {spans[a.last]} AS {quoted(name)}"
+        f"({_figure(a, 'row IS NULL')} OVER {spans[a.last]})::{_type(selection, a)} AS {quoted(name)}"
         for a, name in zip(selection.aggregates, selection.output_names, strict=True)
     )
     return f"""
@@ -121,7 +122,7 @@ def _by_pairs(selection: WindowedSelection, events: str) -> str:
     """
     longest = _microseconds(max(a.last for a in selection.aggregates))
     figures = ", ".join(
-        f"{_figure(a, f'e.t > q.t - {_microseconds(a.last)}')} AS {quoted(name)}"
+        f"({_figure(a, f'e.t > q.t - {_microseconds(a.last)}')})::{_type(selection, a)} AS {quoted(name)}"
         for a, name in zip(selection.aggregates, selection.output_names, strict=True)
     )
     return f"""
@@ -155,6 +156,10 @@ def _figure(aggregate: Aggregate, condition: str) -> str:
         "percentile": f"quantile_cont({value}, {aggregate.share})",
     }
     return f"{expressions[aggregate.function]} FILTER ({condition})"
+
+
+def _type(selection: WindowedSelection, aggregate: Aggregate) -> str:
+    return SQL_TYPES[aggregate.result(selection.group.table).type]
 
 
 def _microseconds(span: timedelta) -> int:

@@ -13,8 +13,22 @@ from fti_assets.feature_store.publishing.contract_registry import CONTRACTS, reg
 from fti_assets.feature_store.publishing.contracts import Stored, describe, describe_table
 from fti_assets.feature_store.publishing.drafting import DRAFT, as_relation, check_draft, drafted_rows, window_condition
 from fti_assets.feature_store.publishing.publications import PUBLICATIONS, Publication, next_instant, next_snapshot, record
-from fti_assets.feature_store.publishing.schema import PUBLISHED_AT, check_columns, ensure_table, stored_columns, write_description
-from fti_assets.feature_store.publishing.superseded import COMPARED, Difference, compare_draft, hold, keep_superseded
+from fti_assets.feature_store.publishing.schema import (
+    PUBLISHED_AT,
+    SUPERSEDED_AT,
+    check_columns,
+    ensure_table,
+    stored_columns,
+    write_description,
+)
+from fti_assets.feature_store.publishing.superseded import (
+    COMPARED,
+    Difference,
+    compare_draft,
+    hold,
+    keep_superseded,
+    superseded_table,
+)
 from fti_assets.vocabulary import Table, Window
 
 _INLINED_ROWS = 1000
@@ -122,7 +136,10 @@ def ensure_target(connection: DuckDBPyConnection, target: Stored, *, run: str) -
     """
     is_new = register(connection, target, snapshot=next_snapshot(connection), run=run)
     own = (PUBLISHED_AT,) if target.table.keeps_superseded else ()
-    if ensure_table(connection, target.table, own=own) or is_new:
+    is_changed = ensure_table(connection, target.table, own=own)
+    if is_changed and stored_columns(connection, superseded_table(target.table)):  # has the same columns at any snapshot
+        ensure_table(connection, superseded_table(target.table), own=(PUBLISHED_AT, SUPERSEDED_AT))
+    if is_changed or is_new:
         write_description(connection, target.table, describe(target))
 
 

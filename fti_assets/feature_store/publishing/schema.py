@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
@@ -116,15 +115,8 @@ def ensure_table(connection: DuckDBPyConnection, table: Table, *, own: Sequence[
     _refuse_other_types(table, stored, wanted)
     missing = [name for name in wanted if name not in stored]
     for name in missing:
-        connection.execute(f'ALTER TABLE {table.sql} ADD COLUMN "{name}" {wanted[name]}{_default(name)}')
-        if _default(name):
-            connection.execute(f'ALTER TABLE {table.sql} ALTER COLUMN "{name}" DROP DEFAULT')
+        connection.execute(f'ALTER TABLE {table.sql} ADD COLUMN "{name}" {wanted[name]}')
     return bool(missing)
-
-
-def _default(name: str) -> str:
-    """Rows from before publication times were kept count as published now: that late at least they were there."""
-    return f" DEFAULT {literal(datetime.now(UTC).isoformat())}" if name == PUBLISHED_AT else ""
 
 
 def _refuse_other_types(table: Table, stored: Mapping[str, str], wanted: Mapping[str, str]) -> None:
