@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from argparse import Namespace
@@ -19,7 +20,7 @@ SHARES = {"publish": 0.5, "compact": 0.25, "expire": 0.25}
 def experiments(folder: Path, chosen: Namespace) -> Iterator[Outcome]:
     moments = random.Random(chosen.seed)
     for kind, share in SHARES.items():
-        times = max(1, round(chosen.kills * share))
+        times = math.ceil(chosen.kills * share)
         yield _killed(folder / kind, kind, times, moments, chosen.seed)
 
 
