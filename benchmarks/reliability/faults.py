@@ -93,7 +93,7 @@ def _catalogue_damaged(root: Path) -> Outcome:
     again = content_hash(FeatureStore(root)) == before
     return Outcome(
         "64 kB of the catalogue are overwritten",
-        f"verify: {problems[0][:90] if problems else 'NOTHING'}; restored from a backup:"
+        f"verify: {problems[0].replace(str(root), '')[:90] if problems else 'NOTHING'}; restored from a backup:"
         f" content {'as before' if again else 'NOT as before'}",
         held=bool(problems) and again,
     )
@@ -130,7 +130,7 @@ def _published_until_full(root: Path, what: str) -> Outcome:
     sound = verify(store.lake).is_sound
     return Outcome(
         what,
-        f"publication {days + 1} fails ({str(error).splitlines()[0][:90]}); the {days} before are"
+        f"publication {days + 1} fails ({type(error).__name__}); the {days} before are"
         f" {'whole' if whole else 'NOT whole'}; with room again it goes on, {'sound' if sound else 'NOT sound'} by verify",
         held=whole and sound and error is not None,
     )

@@ -24,7 +24,7 @@ def experiments(folder: Path, chosen: Namespace) -> Iterator[Outcome]:
         hashes.add(_backfilled(folder / str(trial), [*done, *days, *order.sample(days, 5)]))
     yield Outcome(
         f"a backfill of {DAY_COUNT} days in {TRIALS} random orders, interrupted and repeated",
-        f"{len(hashes)} different content hash{'es' if len(hashes) > 1 else ''}",
+        f"{len(hashes)} content hash{'es' if len(hashes) > 1 else ''} in all",
         held=len(hashes) == 1,
     )
 

@@ -91,5 +91,9 @@ class DamagedFilesError(FtiError):
         super().__init__(f"{paths[0]} is gone or not what was written{more}; {what_was_not_done}.", next_step=next_step)
 
 
+class DiskFullError(FtiError):
+    """There is no room left for what was to be written; it was undone, and what was published before is whole."""
+
+
 class BackupError(FtiError):
     """A backup cannot be made or restored as asked; nothing that was there has been changed."""

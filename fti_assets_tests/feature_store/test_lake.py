@@ -15,6 +15,7 @@ import pytest
 from fti_assets.errors import NotFoundError
 from fti_assets.feature_store import (
     ConnectionPool,
+    DiskFullError,
     FeatureStore,
     LockedError,
     RetentionPolicy,
@@ -234,3 +235,17 @@ def test_a_group_of_another_version_stands_beside(backend):
     store.publish(GROUP, rows_of(GROUP, ("a", T0, 1.0)), YEAR)
     store.publish(second, rows_of(second, ("a", T0, 2.0)), YEAR)
     assert [str(info) for info in store.tables("features")] == ["features.weather_v1", "features.weather_v2"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["database or disk is full", "Could not write file: No space left on device", "exceed max_temp_directory_size"],
+    ids=["catalogue", "files", "temporary_files"],
+)
+def test_a_full_disk_is_named_with_what_to_do(store, said):
+    with (
+        pytest.raises(DiskFullError, match=r"The disk of the lake '.+/lake', .+ is full; .+ was undone") as raised,
+        store.connect(),
+    ):
+        raise duckdb.IOException(said)
+    assert "fti lake maintain" in str(raised.value)

@@ -13,7 +13,7 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from fti_assets.errors import NotFoundError
-from fti_assets.feature_store.errors import AddressError
+from fti_assets.feature_store.errors import AddressError, DiskFullError
 from fti_assets.feature_store.lake import data_files, postgres_catalog
 from fti_assets.feature_store.lake.catalog_database import CatalogDatabase, catalog_at
 from fti_assets.feature_store.lake.data_files import DataFiles, files_at
@@ -163,10 +163,20 @@ class Lake:
         try:
             yield
         except duckdb.Error as error:
-            explained = self.catalog.explain(error) or self.data.explain(error)
+            explained = self.catalog.explain(error) or self.data.explain(error) or self._explain_full(error)
             if explained is None:
                 raise
             raise explained from error
+
+    def _explain_full(self, error: duckdb.Error) -> DiskFullError | None:
+        """How SQLite, the system and DuckDB (of its temporary files) say that a disk is full."""
+        words = ("disk is full", "No space left on device", "max_temp_directory_size")
+        if not any(word in str(error) for word in words):
+            return None
+        return DiskFullError(
+            f"The disk of the lake '{self.root}', or of its files in '{self.data_path}', is full; what was begun was undone.",
+            next_step="Make room, and do it again. `fti lake maintain` tells first what it would free.",
+        )
 
     def _attach(self, connection: DuckDBPyConnection, snapshot: int | None) -> None:
         if snapshot is not None:
