@@ -30,14 +30,8 @@ from fti_assets.feature_store.errors import (
 from fti_assets.feature_store.history.holds import Hold, holds_of_models
 from fti_assets.feature_store.history.snapshots import Snapshot
 from fti_assets.feature_store.history.tags import Tag
-from fti_assets.feature_store.lake.lake import (
-    ConnectionPool,
-    Connector,
-    Lake,
-    current_snapshot,
-    in_memory_connection,
-    instant_literal,
-)
+from fti_assets.feature_store.lake.connections import ConnectionPool, Connector, in_memory_connection
+from fti_assets.feature_store.lake.lake import Lake, current_snapshot, instant_literal
 from fti_assets.feature_store.lake.tables import TableInfo
 from fti_assets.feature_store.point_in_time.join import event_time_column
 from fti_assets.feature_store.publishing.contract_registry import ContractRevision

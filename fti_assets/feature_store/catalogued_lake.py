@@ -22,7 +22,8 @@ from fti_assets.feature_store.history.as_of import AsOf, resolve
 from fti_assets.feature_store.history.snapshots import Snapshot, snapshots
 from fti_assets.feature_store.history.tags import Tag
 from fti_assets.feature_store.lake import tables as catalog
-from fti_assets.feature_store.lake.lake import Connector, Lake, in_memory_connection
+from fti_assets.feature_store.lake.connections import Connector, in_memory_connection
+from fti_assets.feature_store.lake.lake import Lake
 from fti_assets.feature_store.lake.tables import TableInfo
 from fti_assets.feature_store.publishing import contract_registry, publications
 from fti_assets.feature_store.publishing.content_hash import content_hash

@@ -25,9 +25,10 @@ from fti_assets.feature_store.care.checksums import Checksum, checksums, record_
 from fti_assets.feature_store.care.verification import catalogue_problems, sqlite_problems
 from fti_assets.feature_store.errors import BackupError, DamagedFilesError
 from fti_assets.feature_store.lake.catalog_database import SqliteCatalog
+from fti_assets.feature_store.lake.connections import in_memory_connection
 from fti_assets.feature_store.lake.extensions import load_extensions
 from fti_assets.feature_store.lake.file_access import local_folder
-from fti_assets.feature_store.lake.lake import Lake, in_memory_connection, literal
+from fti_assets.feature_store.lake.lake import Lake, literal
 from fti_assets.feature_store.lake.stored_files import stored_files
 from fti_assets.version import code_version
 

@@ -10,7 +10,8 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from fti_assets.feature_store.datasets.manifest import Manifest, read_manifest
-from fti_assets.feature_store.lake.lake import in_memory_connection, literal
+from fti_assets.feature_store.lake.connections import in_memory_connection
+from fti_assets.feature_store.lake.lake import literal
 from fti_assets.vocabulary import SPLITS
 
 EXAMPLES = 3

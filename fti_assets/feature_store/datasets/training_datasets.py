@@ -18,7 +18,8 @@ from pyarrow import parquet
 from fti_assets.feature_store.catalogue.definitions import as_data
 from fti_assets.feature_store.datasets.manifest import Manifest, read_manifest, write_manifest
 from fti_assets.feature_store.errors import LeakError, MissingFeaturesError
-from fti_assets.feature_store.lake.lake import current_snapshot, in_memory_connection, instant_literal, table_exists, within
+from fti_assets.feature_store.lake.connections import in_memory_connection
+from fti_assets.feature_store.lake.lake import current_snapshot, instant_literal, table_exists, within
 from fti_assets.feature_store.point_in_time.join import Join, event_time_column
 from fti_assets.feature_store.point_in_time.spine import Spine
 from fti_assets.feature_store.publishing.content_hash import content_digest
