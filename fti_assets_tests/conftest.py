@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -36,14 +37,27 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", line)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Which tests run in one process: those of a file, and those of all files that look at a system that has run.
+LOOK_AT_A_SYSTEM = (
+    "cli/test_lake.py",
+    "cli/test_run.py",
+    "cli/test_shown.py",
+    "locations/test_schedules.py",
+    "systems/flights/test_features.py",
+)
+"""Files of tests that use `workplace` or `flights_house`: a system is run for them, which takes longer than most files do."""
 
-    To run a system takes longer than most files of tests, so it is done in one process only.
-    """
-    run = {item.path for item in items if {"workplace", "flights_house"} & set(getattr(item, "fixturenames", ()))}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("systems" if item.path in run else str(item.path)))
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The tests of a file run in one process, and so do those of all files that look at a system that has run."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return "a system that has run" if file.endswith(LOOK_AT_A_SYSTEM) else file
+
+    return Scheduling(config, log)
 
 
 @dataclass(frozen=True)
