@@ -25,9 +25,10 @@ from fti_assets.feature_store.point_in_time.latest_match import (
     newest_known,
 )
 from fti_assets.feature_store.point_in_time.table_scan import TableScan
+from fti_assets.feature_store.publishing.schema import PUBLISHED_AT, SUPERSEDED_AT, stored_columns
+from fti_assets.feature_store.publishing.superseded import superseded_table
 from fti_assets.vocabulary import ColumnType, FeatureGroup
 
-PUBLISHED_AT, SUPERSEDED_AT = "_published_at", "_superseded_at"
 _SORTED_BYTES, _HISTORY_BYTES = 64, 96
 """What a row takes while it is sorted, and while the history of its entity is searched."""
 
@@ -174,8 +175,7 @@ class GroupRows:
 
 def has_superseded(connection: DuckDBPyConnection, group: FeatureGroup) -> bool:
     """Whether the lake keeps rows of the group that were replaced or withdrawn."""
-    query = "SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'superseded' AND table_name = $name"
-    return connection.execute(query, {"name": group.table.name}).fetchone() is not None
+    return bool(stored_columns(connection, superseded_table(group.table)))
 
 
 def _portions(found: Integers, questions: Questions, entities: int, size: int, memory: int) -> Iterator[tuple[Questions, Entities]]:

@@ -20,8 +20,8 @@ from fti_assets.feature_store.lake.lake import cursor, table_exists
 from fti_assets.feature_store.point_in_time.completed import Completed, Joined, Piece
 from fti_assets.feature_store.point_in_time.group_rows import GroupRows
 from fti_assets.feature_store.point_in_time.join import Join, event_time_column
-from fti_assets.feature_store.point_in_time.key_codes import Codes, KeyCodes
-from fti_assets.feature_store.point_in_time.latest_match import Integers, Questions, compacted, load
+from fti_assets.feature_store.point_in_time.key_codes import KeyCodes
+from fti_assets.feature_store.point_in_time.latest_match import Codes, Integers, Questions, compacted, load
 from fti_assets.feature_store.point_in_time.spine import NO_TIME, Spine
 from fti_assets.feature_store.point_in_time.windowed import windowed
 from fti_assets.feature_store.publishing.reading import read, require_columns

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-Codes = np.ndarray[Any, np.dtype[np.int32]]
-Integers = np.ndarray[Any, np.dtype[np.int64]]
+from fti_assets.feature_store.point_in_time.latest_match import Codes, Integers
+
 _CODE = "__code"
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # Knuth's multiplicative hashing: the golden ratio as a fraction of 2**64
 
