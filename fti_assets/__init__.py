@@ -11,111 +11,54 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fti_assets.feature_store import FeatureStore as FeatureStore
     from fti_assets.model_registry import ModelRegistry as ModelRegistry
-    from fti_assets.pipelines import (
-        Progress as Progress,
-    )
-    from fti_assets.pipelines import (
-        Relation as Relation,
-    )
-    from fti_assets.pipelines import (
-        Schedule as Schedule,
-    )
-    from fti_assets.pipelines import (
-        Sql as Sql,
-    )
-    from fti_assets.pipelines import (
-        batch_inference as batch_inference,
-    )
-    from fti_assets.pipelines import (
-        code_location as code_location,
-    )
-    from fti_assets.pipelines import (
-        collection_pipeline as collection_pipeline,
-    )
-    from fti_assets.pipelines import (
-        feature_pipeline as feature_pipeline,
-    )
-    from fti_assets.pipelines import (
-        model_validation as model_validation,
-    )
-    from fti_assets.pipelines import (
-        performance_monitoring as performance_monitoring,
-    )
-    from fti_assets.pipelines import (
-        training_dataset as training_dataset,
-    )
-    from fti_assets.pipelines import (
-        training_pipeline as training_pipeline,
-    )
+    from fti_assets.pipelines import Relation as Relation
+    from fti_assets.pipelines import Schedule as Schedule
+    from fti_assets.pipelines import Sql as Sql
+    from fti_assets.pipelines import batch_inference as batch_inference
+    from fti_assets.pipelines import code_location as code_location
+    from fti_assets.pipelines import collection_pipeline as collection_pipeline
+    from fti_assets.pipelines import feature_pipeline as feature_pipeline
+    from fti_assets.pipelines import model_validation as model_validation
+    from fti_assets.pipelines import performance_monitoring as performance_monitoring
+    from fti_assets.pipelines import training_dataset as training_dataset
+    from fti_assets.pipelines import training_pipeline as training_pipeline
     from fti_assets.training import FittedModel as FittedModel
+    from fti_assets.training import HistogramTrainer as HistogramTrainer
+    from fti_assets.training import LinearTrainer as LinearTrainer
+    from fti_assets.training import TorchTrainer as TorchTrainer
     from fti_assets.training import TrainingData as TrainingData
+    from fti_assets.training import TrainingRun as TrainingRun
     from fti_assets.training import XGBoostTrainer as XGBoostTrainer
-    from fti_assets.vocabulary import (
-        Column as Column,
-    )
-    from fti_assets.vocabulary import (
-        Contract as Contract,
-    )
-    from fti_assets.vocabulary import (
-        CsvFile as CsvFile,
-    )
-    from fti_assets.vocabulary import (
-        CsvSource as CsvSource,
-    )
-    from fti_assets.vocabulary import (
-        Daily as Daily,
-    )
-    from fti_assets.vocabulary import (
-        Deprecation as Deprecation,
-    )
-    from fti_assets.vocabulary import (
-        Entity as Entity,
-    )
-    from fti_assets.vocabulary import (
-        Feature as Feature,
-    )
-    from fti_assets.vocabulary import (
-        FeatureGroup as FeatureGroup,
-    )
-    from fti_assets.vocabulary import (
-        FeatureView as FeatureView,
-    )
-    from fti_assets.vocabulary import (
-        Gate as Gate,
-    )
-    from fti_assets.vocabulary import (
-        Model as Model,
-    )
-    from fti_assets.vocabulary import (
-        Monitor as Monitor,
-    )
-    from fti_assets.vocabulary import (
-        Predictions as Predictions,
-    )
-    from fti_assets.vocabulary import (
-        StagedTable as StagedTable,
-    )
-    from fti_assets.vocabulary import (
-        TimeSplit as TimeSplit,
-    )
-    from fti_assets.vocabulary import (
-        TrainingDataset as TrainingDataset,
-    )
-    from fti_assets.vocabulary import (
-        Window as Window,
-    )
-    from fti_assets.vocabulary import (
-        aggregate as aggregate,
-    )
-    from fti_assets.vocabulary import (
-        expect as expect,
-    )
+    from fti_assets.training import train as train
+    from fti_assets.training import training_program as training_program
+    from fti_assets.vocabulary import Categorical as Categorical
+    from fti_assets.vocabulary import Column as Column
+    from fti_assets.vocabulary import Contract as Contract
+    from fti_assets.vocabulary import CsvFile as CsvFile
+    from fti_assets.vocabulary import CsvSource as CsvSource
+    from fti_assets.vocabulary import Daily as Daily
+    from fti_assets.vocabulary import Deprecation as Deprecation
+    from fti_assets.vocabulary import Entity as Entity
+    from fti_assets.vocabulary import Feature as Feature
+    from fti_assets.vocabulary import FeatureGroup as FeatureGroup
+    from fti_assets.vocabulary import FeatureView as FeatureView
+    from fti_assets.vocabulary import Gate as Gate
+    from fti_assets.vocabulary import Model as Model
+    from fti_assets.vocabulary import Monitor as Monitor
+    from fti_assets.vocabulary import Numeric as Numeric
+    from fti_assets.vocabulary import Predictions as Predictions
+    from fti_assets.vocabulary import RandomSplit as RandomSplit
+    from fti_assets.vocabulary import StagedTable as StagedTable
+    from fti_assets.vocabulary import TimeSplit as TimeSplit
+    from fti_assets.vocabulary import TrainingDataset as TrainingDataset
+    from fti_assets.vocabulary import Window as Window
+    from fti_assets.vocabulary import aggregate as aggregate
+    from fti_assets.vocabulary import expect as expect
 
 _WHERE = {
     "fti_assets.feature_store": ("FeatureStore",),
     "fti_assets.model_registry": ("ModelRegistry",),
     "fti_assets.pipelines": (
-        "Progress",
         "Relation",
         "Schedule",
         "Sql",
@@ -128,8 +71,19 @@ _WHERE = {
         "training_dataset",
         "training_pipeline",
     ),
-    "fti_assets.training": ("FittedModel", "TrainingData", "XGBoostTrainer"),
+    "fti_assets.training": (
+        "FittedModel",
+        "HistogramTrainer",
+        "LinearTrainer",
+        "TorchTrainer",
+        "TrainingData",
+        "TrainingRun",
+        "XGBoostTrainer",
+        "train",
+        "training_program",
+    ),
     "fti_assets.vocabulary": (
+        "Categorical",
         "Column",
         "Contract",
         "CsvFile",
@@ -143,7 +97,9 @@ _WHERE = {
         "Gate",
         "Model",
         "Monitor",
+        "Numeric",
         "Predictions",
+        "RandomSplit",
         "StagedTable",
         "TimeSplit",
         "TrainingDataset",

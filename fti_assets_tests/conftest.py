@@ -14,7 +14,7 @@ import pytest
 
 from fti_assets.collection import LandingZone
 from fti_assets.feature_store import FeatureStore
-from fti_assets.pipelines import LakeResource, LandingResource, RegistryResource, range_tags
+from fti_assets.pipelines import ComputeResource, LakeResource, LandingResource, RegistryResource, range_tags
 from fti_assets.pipelines.running import FinishedRun, WorkspaceJob, job_of, workspace_jobs
 
 WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
@@ -29,6 +29,7 @@ THIRD_PARTY_WARNINGS = (
     "ignore:module .sre_(constants|parse|compile). is deprecated:DeprecationWarning",
     "ignore:Parameter `allow_nonexistent_upstream_partitions` of initializer `TimeWindowPartitionMapping:Warning",
     "ignore:Parameter `partitions_def` of.* AssetCheckSpec.* is currently in (beta|preview):Warning",
+    "ignore:Function `PipesMessageReader.expected_writer_count` is currently in preview:Warning",  # Dagster asks itself
 )
 
 
@@ -81,6 +82,7 @@ class House:
             "lake": LakeResource(root=str(self.root)),
             "landing": LandingResource(root=str(self.root / "landing")),
             "registry": RegistryResource(tracking_uri=f"sqlite:///{self.root}/mlflow/mlflow.db"),
+            "compute": ComputeResource(),
         }
 
     @cached_property

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.measuring import ROOT
 from benchmarks.point_in_time import contest, days, taxi
 from benchmarks.point_in_time.contest import COMPETITORS, Competitor, Contest, compete
 from benchmarks.point_in_time.data import KEYS, SIZES, Case, generate
 from benchmarks.point_in_time.feast_environment import feast_python, versions
-from benchmarks.point_in_time.measuring import ROOT
 from benchmarks.point_in_time.published import publish
 from benchmarks.point_in_time.results import Results
-from benchmarks.point_in_time.sheets import Sheet, show
+from benchmarks.sheets import Sheet, show
 
 EXPERIMENTS = ("join", "taxi", "days")
 SHOWN_SIZES = ("small", "large")

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.measuring import Run, Summary, run, summary
 from benchmarks.point_in_time.answers import answer, wrong_rows
 from benchmarks.point_in_time.data import Case
-from benchmarks.point_in_time.measuring import Run, Summary, run, summary
-from benchmarks.point_in_time.sheets import Sheet, gib, ratio, seconds
+from benchmarks.point_in_time.rivals import RIVALS
+from benchmarks.sheets import Sheet, gib, ratio, seconds
 
 SLOW = 30.0  # a job that takes longer is run once
 EVERYTHING = "ours: ttl and known_at of each row"
@@ -122,7 +123,7 @@ def compete(
 
 def _run(case: Case, competitor: Competitor, pythons: Callable[[Competitor], Path], out: Path, limit: float) -> Run:
     out.unlink(missing_ok=True)
-    done = run(pythons(competitor), competitor.script, case.folder, out, competitor.variant, limit=limit)
+    done = run(pythons(competitor), RIVALS / competitor.script, case.folder, out, competitor.variant, limit=limit)
     print(f"  {case.size} {case.keys}: {competitor.name}: {done.outcome}, {done.seconds:.2f} s", file=sys.stderr, flush=True)
     return done
 

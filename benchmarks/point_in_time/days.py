@@ -14,8 +14,9 @@ from typing import cast
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.point_in_time.measuring import Run, run, summary
-from benchmarks.point_in_time.sheets import Sheet, seconds
+from benchmarks.measuring import Run, run, summary
+from benchmarks.point_in_time.rivals import RIVALS
+from benchmarks.sheets import Sheet, seconds
 from fti_assets.vocabulary import Column, Contract, Daily, Entity, Feature, FeatureGroup, Window
 
 ROWS = 5_000
@@ -78,7 +79,7 @@ def fill_and_read(folder: Path, days: int, *, repeats: int, limit: float) -> lis
     filled = [_filled(folder, way, days, limit) for way in WAYS]
     for number in range(repeats + 1):
         for one in filled:
-            read = run(Path(sys.executable), "days_ours.py", folder / one.way, days, "read", limit=limit)
+            read = run(Path(sys.executable), RIVALS / "days_ours.py", folder / one.way, days, "read", limit=limit)
             print(f"  {one.way}: read: {read.outcome}, {read.seconds:.2f} s", file=sys.stderr, flush=True)
             if number > 0 or repeats == 0:
                 one.reads.append(read)
@@ -87,7 +88,7 @@ def fill_and_read(folder: Path, days: int, *, repeats: int, limit: float) -> lis
 
 def _filled(folder: Path, way: str, days: int, limit: float) -> Days:
     shutil.rmtree(folder / way, ignore_errors=True)
-    done = run(Path(sys.executable), "days_ours.py", folder / way, days, way, limit=20 * limit)
+    done = run(Path(sys.executable), RIVALS / "days_ours.py", folder / way, days, way, limit=20 * limit)
     print(f"  {way}: {days} days published: {done.outcome}, {done.seconds:.0f} s", file=sys.stderr, flush=True)
     if not done.is_ok:
         raise RuntimeError(f"Publishing '{way}' went wrong: {done.outcome}")

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.point_in_time.sheets import Sheet, markdown
+from benchmarks.sheets import Sheet, markdown
 
 HEADING = """# Speed of the feature store
 

@@ -21,9 +21,10 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
+from benchmarks.measuring import Run, run, summary
 from benchmarks.point_in_time.answers import wrong_rows
-from benchmarks.point_in_time.measuring import Run, run, summary
-from benchmarks.point_in_time.sheets import Sheet, gib, seconds
+from benchmarks.point_in_time.rivals import RIVALS
+from benchmarks.sheets import Sheet, gib, seconds
 from fti_assets.feature_store import FeatureStore
 from fti_assets.vocabulary import Column, Contract, Daily, Entity, Feature, FeatureGroup
 
@@ -238,7 +239,7 @@ def race(taxi: Taxi, *, repeats: int, limit: float) -> list[Measured]:
 
 
 def _run(by: str, taxi: Taxi, out: Path, what: str, limit: float) -> Run:
-    done = run(Path(sys.executable), f"taxi_{by}.py", taxi.folder, out, what.lower().replace(" ", "_"), limit=limit)
+    done = run(Path(sys.executable), RIVALS / f"taxi_{by}.py", taxi.folder, out, what.lower().replace(" ", "_"), limit=limit)
     print(f"  {taxi.millions} million trips: {what}: {by}: {done.outcome}, {done.seconds:.2f} s", file=sys.stderr, flush=True)
     return done
 

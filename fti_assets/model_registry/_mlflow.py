@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -41,6 +41,17 @@ def connect(tracking_uri: str) -> Any:
 def sqlite_file(tracking_uri: str) -> Path | None:
     """The database file behind a SQLite address; None for any other store."""
     return Path(tracking_uri.removeprefix("sqlite:///")) if tracking_uri.startswith("sqlite:///") else None
+
+
+def every(search: Callable[..., Any], **arguments: Any) -> Iterator[Any]:
+    """What a search of the client finds, page after page."""
+    token = None
+    while True:
+        page = search(**arguments, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 @contextmanager

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from fti_assets.model_registry.training_record import PredictiveModel
-from fti_assets.model_registry.xgboost_model import FloatArray, Rows
+from fti_assets.predictive_models import PredictiveModel
+from fti_assets.transformations import FloatArray, Rows
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 

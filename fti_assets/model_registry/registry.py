@@ -2,138 +2,172 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from functools import cached_property
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import date
+from typing import Literal
 
-from fti_assets.errors import FtiError, NotFoundError, not_found
-from fti_assets.model_registry._mlflow import connect, quiet, sqlite_file
-from fti_assets.model_registry._run import CURVE, LoggedFiles, log_run
-from fti_assets.model_registry.model_version import CHALLENGER, CHAMPION, PREVIOUS, LoadedModel, ModelVersion
-from fti_assets.model_registry.training_record import PredictiveModel, TrainingRecord
-from fti_assets.model_registry.xgboost_model import XGBoostModel
+from fti_assets.errors import FtiError
+from fti_assets.model_registry._lock import FileRegistryLock, RegistryLock, ServerRegistryLock
+from fti_assets.model_registry._mlflow import every, sqlite_file
+from fti_assets.model_registry._promotions import PromotionLog, decide
+from fti_assets.model_registry._reading import RegisteredModels
+from fti_assets.model_registry._registration import ensure_model, register
+from fti_assets.model_registry._run import log_run
+from fti_assets.model_registry._studies import LoggedTrial, backtests, log_backtest, log_search
+from fti_assets.model_registry._training_run import training_run
+from fti_assets.model_registry._unfinished import remove_run, settle_runs
+from fti_assets.model_registry.errors import ChampionChangedError, NeededVersionError
+from fti_assets.model_registry.model_version import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion
+from fti_assets.model_registry.training_record import TrainingRecord
 from fti_assets.vocabulary import Model, checked_name
 
-FORMATS: Mapping[str, Callable[..., PredictiveModel]] = {XGBoostModel.FILE: XGBoostModel.from_bytes}
-"""What reads each kind of model file from its bytes."""
-
-_NEXT = {
-    CHAMPION: "Materialize the asset models/{name}_validation: it promotes the challenger if its gates pass.",
-    CHALLENGER: "Materialize the asset models/{name}: it trains one.",
-    PREVIOUS: "There is one after the second promotion.",
-}
+Predicted = Collection[int] | Callable[[], Collection[int]]
+"""The versions of a model that predictions refer to, or what finds them out when it is needed."""
 
 
-class TamperedModelError(FtiError):
-    """A model file is not the one that was registered."""
-
-
-class ModelRegistry:
+class ModelRegistry(RegisteredModels):
     """Versions of models on MLflow. The experiment of a model has its name; every training becomes one run and one version.
 
     Aliases: `challenger` is the version trained last, `champion` the one in production, `previous` the champion before it.
+    Changes of one model happen one after the other, in whatever processes; each is whole or did not happen, a kill included.
 
     Args:
         tracking_uri: `sqlite:///PATH`, or the address of an MLflow server.
         artifact_root: folder or URI for model files and figures; beside a SQLite file unless given, else the server decides.
+        lock: among those who change models; a file beside a SQLite store, or a mark in the server, unless given.
     """
 
-    def __init__(self, tracking_uri: str, artifact_root: str | None = None) -> None:
+    def __init__(self, tracking_uri: str, artifact_root: str | None = None, *, lock: RegistryLock | None = None) -> None:
         file = sqlite_file(tracking_uri)
         self.tracking_uri = f"sqlite:///{file.absolute()}" if file else tracking_uri
         beside = (file.absolute().parent / "artifacts").as_uri() if file else None
         self.artifact_root = artifact_root or beside
-
-    @cached_property
-    def _client(self) -> Any:
-        return connect(self.tracking_uri)
+        self._lock = lock or (FileRegistryLock(file.absolute()) if file else ServerRegistryLock(lambda: self._client))
 
     def log_training(self, model: Model, record: TrainingRecord) -> ModelVersion:
         """Logs a training as an MLflow run and registers its model as a new version with the alias `challenger`.
 
-        If anything fails, the run is marked as failed and no version exists.
+        If anything fails, the run is marked as failed and no version exists. What trainings of killed processes left is cleared
+        up before, and so is the unfinished run of the same Dagster run, asset and partition.
         """
         experiment_id = self._experiment_id(model.name)
-        with self._run(experiment_id, record) as run_id:
+        tags = {"asset": "/".join(model.asset_key), **record.tags}
+        settle_runs(self._client, self.tracking_uri, experiment_id, tags, self._registered_runs(model.name))
+        with training_run(self._client, experiment_id, record.run_name, tags) as run_id:
             files = log_run(self._client, run_id, experiment_id, model.name, record)
-            number = self._register(model, run_id, files, record)
+            # An embedded store looks `models:/ID` up at the process-wide tracking address; a server looks it up in itself.
+            source = f"models:/{files.model_id}" if self.tracking_uri.startswith("http") else files.location
+            with self._lock.hold(model.name, "registering a version"):
+                ensure_model(self._client, model)
+                PromotionLog(self._client, model.name)  # settles what was broken off before
+                number = register(self._client, source, model, run_id, files, record)
         return self.get(model.name, number)
 
-    def models(self) -> list[str]:
-        """The names of the models that have a version."""
-        return sorted(model.name for model in _every(self._client.search_registered_models) if self._numbers(model.name))
+    def promote(
+        self,
+        name: str,
+        version: int,
+        *,
+        reason: str,
+        figures: Mapping[str, float],
+        expected_champion: int | Literal["any"] | None = "any",
+        run: str | None = None,
+    ) -> ModelVersion:
+        """Makes a version the champion; the champion until now becomes `previous`. It is whole or did not happen, and is logged.
 
-    def versions(self, name: str) -> list[ModelVersion]:
-        """Every version, the newest first.
+        Promoting the champion changes nothing but what is said of the decision.
 
-        Raises:
-            NotFoundError: there is no model of that name.
-        """
-        aliases = self._aliases(name)
-        found = _every(self._client.search_model_versions, filter_string=f"name='{name}'")
-        metrics = self._metrics(name)
-        versions = [_version(one, aliases, *metrics.get(one.run_id, ("", {}))) for one in found]
-        return sorted(versions, key=lambda version: version.version, reverse=True)
-
-    def get(self, name: str, alias_or_version: str | int) -> ModelVersion:
-        """One version, by number or by alias.
-
-        Raises:
-            NotFoundError: there is no such model, alias or version; the error names those that exist.
-        """
-        aliases = self._aliases(name)
-        number = self._number(name, alias_or_version, aliases)
-        found = self._client.get_model_version(name, str(number))
-        run = self._client.get_run(found.run_id)
-        return _version(found, aliases, run.info.experiment_id, run.data.metrics)
-
-    def load(self, name: str, alias_or_version: str | int) -> LoadedModel:
-        """The model itself; its file is compared with the SHA-256 recorded at registration before it is parsed.
+        Args:
+            name: of the model.
+            version: whose file is verified before.
+            reason: why.
+            figures: that speak for it.
+            expected_champion: that it was judged against, None where there was none; `any` does not ask.
+            run: the Dagster run that promotes, if one does.
 
         Raises:
-            NotFoundError: there is no such model, alias or version.
-            TamperedModelError: the file is gone, or not the one that was registered.
+            NotFoundError: there is no such model or version.
+            ChampionChangedError: the champion is not the expected one; nothing was changed.
+            RegistryLockedError: another process changes the model and does not finish.
+            TamperedModelError: its file is not the one that was registered.
         """
-        version = self.get(name, alias_or_version)
-        file = version.tags.get("model_file", "")
-        if file not in FORMATS:
-            raise not_found("Format", file, FORMATS, where=f"what can be loaded, but {version} is kept in it")
-        content, source = self._content(version, file)
-        found = hashlib.sha256(content).hexdigest()
-        if found != version.tags.get("model_sha256"):
-            raise TamperedModelError(
-                f"The file of {version} is not the one registered: {source} has SHA-256 {found[:12]}..,"
-                f" recorded is {version.tags.get('model_sha256', 'nothing')[:12]}..",
-                next_step="Restore it from a backup, or train a new version.",
-            )
-        return LoadedModel(version, FORMATS[file](content, source=source))
+        self._verified(self.get(name, version))
+        with self._lock.hold(name, f"promoting version {version}"):
+            log = self._log(name)
+            self.get(name, version)  # it may have been deleted meanwhile
+            if expected_champion not in ("any", log.champion):
+                raise _champion_changed(name, version, expected_champion, log)
+            if log.champion == version:
+                decide(self._client, name, version, "promoted", reason, figures)
+            else:
+                log.change("promotion", version, reason=reason, figures=figures, run=run)
+        return self.get(name, version)
 
-    def promote(self, name: str, version: int, *, reason: str, figures: Mapping[str, float]) -> ModelVersion:
-        """Makes a version the champion; the champion until now becomes `previous`. Repeating it changes nothing but the tags."""
-        champion = self._aliases(name).get(CHAMPION)
-        self.get(name, version)
-        self._decide(name, version, "promoted", reason, figures)
-        if champion not in (None, version):
-            self._client.set_registered_model_alias(name, PREVIOUS, str(champion))
-        self._client.set_registered_model_alias(name, CHAMPION, str(version))
+    def rollback(self, name: str, *, reason: str, run: str | None = None) -> ModelVersion:
+        """Makes `previous` the champion again, and the champion until now `previous`; it is logged like a promotion.
+
+        So a second rollback undoes the first one. To go further back, promote the version that is wanted.
+
+        Raises:
+            NotFoundError: there is no previous champion.
+        """
+        self._verified(self.get(name, PREVIOUS))
+        with self._lock.hold(name, "rolling back"):
+            log = self._log(name)
+            version = self.get(name, PREVIOUS).version
+            log.change("rollback", version, reason=reason, figures={}, run=run)
         return self.get(name, version)
 
     def reject(self, name: str, version: int, reason: str, figures: Mapping[str, float] | None = None) -> ModelVersion:
         """Records why a version was not promoted; aliases stay as they are."""
         self.get(name, version)
-        self._decide(name, version, "rejected", reason, figures or {})
+        with self._lock.hold(name, f"rejecting version {version}"):
+            self._log(name)
+            decide(self._client, name, self.get(name, version).version, "rejected", reason, figures or {})
         return self.get(name, version)
 
-    @staticmethod
-    def run_url(version: ModelVersion) -> str:
-        """The page of the version's run, relative to the address of the MLflow UI."""
-        return f"#/experiments/{version.experiment_id}/runs/{version.run_id}"
+    def delete(self, name: str, version: int, *, predicted: Predicted) -> ModelVersion:
+        """Deletes a version with its run and files. If it is the challenger, the newest version that is left becomes it.
+
+        Args:
+            name: of the model.
+            version: number.
+            predicted: versions that predictions refer to. If it raises, nothing is deleted.
+
+        Raises:
+            NeededVersionError: it is the champion or `previous`, or predictions refer to it.
+        """
+        self.get(name, version)
+        with self._lock.hold(name, f"deleting version {version}"):
+            log, gone = self._log(name), self.get(name, version)
+            _refuse_needed(gone, predicted)
+            rest = [number for number in self._numbers(name) if number != version]
+            if log.aliases.get(CHALLENGER) == version and rest:
+                self._client.set_registered_model_alias(name, CHALLENGER, str(max(rest)))
+            self._client.delete_model_version(name, str(version))
+        remove_run(self._client, self.tracking_uri, self._client.get_run(gone.run_id))
+        return gone
+
+    def log_search(self, model: Model, *, name: str, trials: Sequence[LoggedTrial]) -> str:
+        """Logs a search for hyperparameters with its trials; an earlier log of it is replaced. Returns its run's id."""
+        return log_search(self._client, self._experiment_id(model.name), name, trials)
+
+    def log_backtest(
+        self,
+        model: Model,
+        *,
+        cutoff: date,
+        params: Mapping[str, object],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+    ) -> str:
+        """Logs a backtest with one cut-off; an earlier one with that cut-off is replaced. Returns its run's id."""
+        return log_backtest(self._client, self._experiment_id(model.name), cutoff, params, metrics, tags)
+
+    def backtests(self, name: str) -> list[tuple[date, dict[str, float]]]:
+        """The figures of every cut-off that was measured, the earliest first."""
+        experiment = self._client.get_experiment_by_name(name)
+        return backtests(self._client, experiment.experiment_id) if experiment else []
 
     def _experiment_id(self, name: str) -> str:
         found = self._client.get_experiment_by_name(checked_name(name, "A model"))
@@ -142,107 +176,33 @@ class ModelRegistry:
         location = f"{self.artifact_root.rstrip('/')}/{name}" if self.artifact_root else None
         return str(self._client.create_experiment(name, artifact_location=location))
 
-    @contextmanager
-    def _run(self, experiment_id: str, record: TrainingRecord) -> Iterator[str]:
-        with quiet():
-            run = self._client.create_run(experiment_id, run_name=record.run_name, tags=dict(record.tags))
-        try:
-            yield run.info.run_id
-        except BaseException:
-            self._client.set_terminated(run.info.run_id, "FAILED")
-            raise
-        self._client.set_terminated(run.info.run_id, "FINISHED")
+    def _registered_runs(self, name: str) -> set[str]:
+        """The runs that have a version, if there is a model of that name."""
+        found = [one for one in every(self._client.search_registered_models) if one.name == name]
+        return {version.run_id for version in self._visible(name)} if found else set()
 
-    def _register(self, model: Model, run_id: str, files: LoggedFiles, record: TrainingRecord) -> int:
-        client = self._client
-        if model.name not in self._registered():
-            client.create_registered_model(model.name, tags={"owner": model.owner}, description=model.description)
-        # An embedded store looks `models:/ID` up at the process-wide tracking address; a server looks it up in itself.
-        source = f"models:/{files.model_id}" if self.tracking_uri.startswith("http") else files.location
-        tags = {**record.tags, "model_id": files.model_id, "model_file": files.file, "model_sha256": files.sha256}
-        created = client.create_model_version(model.name, source, run_id, tags=tags, await_creation_for=0, model_id=files.model_id)
-        link = json.dumps([{"name": model.name, "version": int(created.version)}])
-        try:
-            client.set_logged_model_tags(files.model_id, {"mlflow.modelVersions": link})  # the UI shows it as registered
-            client.set_registered_model_alias(model.name, CHALLENGER, str(created.version))
-        except BaseException:
-            client.delete_model_version(model.name, str(created.version))
-            raise
-        return int(created.version)
-
-    def _registered(self) -> dict[str, Any]:
-        return {model.name: model for model in _every(self._client.search_registered_models)}
-
-    def _aliases(self, name: str) -> dict[str, int]:
-        registered = self._registered()
-        if name not in registered:
-            step = f"Materialise the asset models/{name}: it trains a first version."
-            raise not_found("Model", name, registered, where="the registry", next_step=step)
-        return {alias: int(version) for alias, version in registered[name].aliases.items()}
-
-    def _numbers(self, name: str) -> list[int]:
-        return sorted(int(one.version) for one in _every(self._client.search_model_versions, filter_string=f"name='{name}'"))
-
-    def _number(self, name: str, wanted: str | int, aliases: Mapping[str, int]) -> int:
-        if not isinstance(wanted, int) and not wanted.isdecimal():
-            if wanted in aliases:
-                return aliases[wanted]
-            step = _NEXT[wanted].format(name=name) if wanted in _NEXT else None
-            raise not_found("Alias", wanted, aliases, where=f"model '{name}'", next_step=step)
-        number, existing = int(wanted), self._numbers(name)
-        if number not in existing:
-            raise NotFoundError(f"Model '{name}' has no version {number}. It has: {', '.join(map(str, existing)) or 'none'}.")
-        return number
-
-    def _metrics(self, name: str) -> dict[str, tuple[str, dict[str, float]]]:
-        experiment = self._client.get_experiment_by_name(name)
-        runs = _every(self._client.search_runs, experiment_ids=[experiment.experiment_id]) if experiment else ()
-        return {run.info.run_id: (run.info.experiment_id, run.data.metrics) for run in runs}
-
-    def _content(self, version: ModelVersion, file: str) -> tuple[bytes, str]:
-        from mlflow.artifacts import download_artifacts
-        from mlflow.exceptions import MlflowException
-
-        folder = self._client.get_model_version_download_uri(version.name, str(version.version))
-        source = f"{folder}/data/{file}"
-        with TemporaryDirectory() as copy:
-            try:
-                path = download_artifacts(artifact_uri=source, dst_path=copy, tracking_uri=self.tracking_uri)
-            except (MlflowException, OSError) as error:
-                step = "Restore it from a backup, or train a new version."
-                raise TamperedModelError(f"The file of {version} cannot be read from {source}: {error}", next_step=step) from error
-            return Path(path).read_bytes(), source
-
-    def _decide(self, name: str, version: int, decision: str, reason: str, figures: Mapping[str, float]) -> None:
-        said = {
-            "decision": decision,
-            "decision_reason": reason,
-            "decision_figures": json.dumps({key: float(value) for key, value in figures.items()}, sort_keys=True),
-            "decided_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        for key, value in said.items():
-            self._client.set_model_version_tag(name, str(version), key, value)
+    def _log(self, name: str) -> PromotionLog:
+        self._aliases(name)
+        return PromotionLog(self._client, name)
 
 
-def _version(found: Any, aliases: Mapping[str, int], experiment_id: str, metrics: Mapping[str, float]) -> ModelVersion:
-    number = int(found.version)
-    return ModelVersion(
-        name=found.name,
-        version=number,
-        aliases=tuple(sorted(alias for alias, version in aliases.items() if version == number)),
-        run_id=found.run_id,
-        experiment_id=experiment_id,
-        metrics={key: value for key, value in metrics.items() if not key.startswith(CURVE)},
-        tags=dict(found.tags),
-        created_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
+def _refuse_needed(version: ModelVersion, predicted: Predicted) -> None:
+    needed = [alias for alias in (CHAMPION, PREVIOUS) if alias in version.aliases]
+    if needed:
+        step = "Promote another version first." if CHAMPION in needed else "It is what a rollback goes back to."
+        raise NeededVersionError(f"{version} is the {needed[0]}{' champion' * (needed[0] == PREVIOUS)}.", next_step=step)
+    if version.version in set(predicted() if callable(predicted) else predicted):
+        raise NeededVersionError(
+            f"Predictions refer to {version}.", next_step="Keep it as long as they are kept, so that they can be explained."
+        )
+
+
+def _champion_changed(name: str, version: int, expected: int | str | None, log: PromotionLog) -> FtiError:
+    last = log.entries[-1] if log.entries else None
+    by = f", {last.kind} {last.number} by {last.who} at {last.at:%Y-%m-%d %H:%M:%S} UTC" if last else ""
+    now = f"version {log.champion}{by}" if log.champion else "no champion"
+    then = f"version {expected}" if expected is not None else "no champion"
+    return ChampionChangedError(
+        f"Version {version} of model '{name}' was judged against {then}, but now there is {now}.",
+        next_step="Judge it again. Nothing was changed.",
     )
-
-
-def _every(search: Callable[..., Any], **arguments: Any) -> Iterator[Any]:
-    token = None
-    while True:
-        page = search(**arguments, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
 
 import pyarrow as pa
 
-from fti_assets.model_registry.xgboost_model import FloatArray, Rows
+from fti_assets.predictive_models import PredictiveModel
 from fti_assets.vocabulary import Column
-
-
-class PredictiveModel(Protocol):
-    """A fitted model of any framework: raw rows in, one number for each row out, saved as one file without pickle."""
-
-    def predict(self, rows: Rows) -> FloatArray: ...
-
-    def save(self, folder: Path) -> Path:
-        """Writes one file into `folder` and returns its path."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +39,8 @@ class TrainingRecord:
         learning_curve: values by boosting round or epoch, as `logloss_validation`; logged as `curve_logloss_validation`.
         figures: PNG images by name.
         tags: lineage: Dagster run, dataset id and hash, snapshot, view and group versions, code version.
+        card: the model card, Markdown: what it is for, how good it is, where it must not be used; none when empty.
+        slices: figures on slices of the test split, one mapping for each: column, value, rows, then figures by name.
         requirements: what must be installed to load the model, as pip writes it; worked out from here when not given.
     """
 
@@ -64,4 +54,6 @@ class TrainingRecord:
     learning_curve: Mapping[str, Sequence[float]] = field(default_factory=dict)
     figures: Mapping[str, bytes] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    card: str = ""
+    slices: Sequence[Mapping[str, str | int | float]] = ()
     requirements: tuple[str, ...] = ()

@@ -21,8 +21,8 @@ from fti_assets.vocabulary import Daily, TrainingDataset
 
 PROMISES = {
     "no_feature_from_the_future": "No row holds a feature that became known after its prediction time.",
-    "labels_known_at_cutoff": "Every label was known at the cut-off.",
-    "splits_in_order": "Every row lies in the window of its split, so that no later row trains.",
+    "labels_known_at_cutoff": "Every label was mature and known at the cut-off.",
+    "rows_in_their_split": "Every row belongs to the split that it is in; split by time, no later row trains.",
 }
 
 

@@ -12,6 +12,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from fti_assets.errors import DefinitionError
+from fti_assets.pipelines.compute import ComputeResource
 from fti_assets.pipelines.datasets import DatasetPipeline
 from fti_assets.pipelines.partitions import calendar_of
 from fti_assets.pipelines.resources import LakeResource, LandingResource, RegistryResource
@@ -23,7 +24,10 @@ from fti_assets.vocabulary import CsvSource, Daily
 
 @runtime_checkable
 class Pipeline(Protocol):
-    """What a module offers to a code location: assets, and the assets of others that they read."""
+    """What a module offers to a code location: assets, and the assets of others that they read.
+
+    One that has an attribute `job` other than None is run by the job of that name, without schedule, and not by the location's.
+    """
 
     def assets(self) -> list[dg.AssetsDefinition]: ...
 
@@ -35,7 +39,8 @@ def code_location(*modules: str, name: str, schedule: Schedule | None = None) ->
     """All pipelines of some modules as one code location.
 
     What they read from other locations is shown as external assets, so that lineage runs across locations. There is a job
-    `NAME` for the partitioned assets and `NAME_whole` for those without partitions (only `NAME` where there is one kind).
+    `NAME` for the partitioned assets and `NAME_whole` for those without partitions (only `NAME` where there is one kind), and
+    one for each job that pipelines name themselves.
 
     Args:
         modules: names of the modules, `__name__` for the calling one.
@@ -51,13 +56,20 @@ def code_location(*modules: str, name: str, schedule: Schedule | None = None) ->
     specs = [spec for asset in assets for spec in asset.specs]
     own = {spec.key for spec in specs}
     external = {spec.key: spec for pipeline in pipelines for spec in pipeline.upstream if spec.key not in own}
-    calendar, jobs = _calendar(name, specs), _jobs(name, specs)
+    apart = _specs_by_job(pipelines)
+    regular = [spec for spec in specs if spec.key not in {one.key for others in apart.values() for one in others}]
+    calendar, jobs = _calendar(name, regular), _jobs(name, regular)
     return dg.Definitions(
         assets=[*assets, *external.values()],
-        jobs=jobs,
+        jobs=[*jobs, *(_job(job, others) for job, others in apart.items())],
         schedules=[] if schedule is None else [_schedule(jobs[0], schedule, calendar, pipelines)],
-        sensors=[*_landing_sensors(jobs, calendar, pipelines, specs), *_automation_sensors(name, specs)],
-        resources={"lake": LakeResource(), "landing": LandingResource(), "registry": RegistryResource()},
+        sensors=[*_landing_sensors(jobs, calendar, pipelines, regular), *_automation_sensors(name, specs)],
+        resources={
+            "lake": LakeResource(),
+            "landing": LandingResource(),
+            "registry": RegistryResource(),
+            "compute": ComputeResource(),
+        },
         executor=dg.in_process_executor,
     )
 
@@ -77,6 +89,16 @@ def _pipelines(modules: Sequence[str]) -> list[Pipeline]:
             next_step="Define some there, above the call of code_location: a function under @feature_pipeline, for example.",
         )
     return list(found.values())
+
+
+def _specs_by_job(pipelines: Iterable[Pipeline]) -> dict[str, list[dg.AssetSpec]]:
+    """The assets of pipelines that have jobs of their own, by job."""
+    found: dict[str, list[dg.AssetSpec]] = {}
+    for pipeline in pipelines:
+        job = getattr(pipeline, "job", None)
+        if job is not None:
+            found.setdefault(job, []).extend(spec for asset in pipeline.assets() for spec in asset.specs)
+    return found
 
 
 def _calendar(name: str, specs: Sequence[dg.AssetSpec]) -> Daily | None:

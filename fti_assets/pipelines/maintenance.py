@@ -71,7 +71,7 @@ def _maintain(
         return {"plan": "There is no lake yet: nothing was ever published."}
 
     def holds() -> list[Hold]:
-        return [*store.holds(), *(holds_of_models(registry) if _is_there(registry) else ())]
+        return [*store.holds(), *(holds_of_models(registry) if registry_is_there(registry) else ())]
 
     policy = RetentionPolicy(keep_days=config.keep_days, grace_hours=config.grace_hours)
     with store.connect() as connection:
@@ -82,7 +82,7 @@ def _maintain(
     return _metadata(done)
 
 
-def _is_there(registry: ModelRegistry) -> bool:
+def registry_is_there(registry: ModelRegistry) -> bool:
     """Whether a model was ever registered: to ask an embedded registry would make one."""
     uri = registry.tracking_uri
     return not uri.startswith(_SQLITE) or Path(uri.removeprefix(_SQLITE)).exists()

@@ -1,32 +1,125 @@
 """Training: a dataset in, a fitted model with its figures out, and the judgement on it. Importing it imports no framework."""
 
-from fti_assets.training.baseline import BaseRateTable
+from fti_assets.training.card import model_card, without_pictures
+from fti_assets.training.challenge import Judgement, gate_report, judge_challenger, metrics_table, slices_report
 from fti_assets.training.data import TrainingData, TrainingDataError
-from fti_assets.training.evaluation import Evaluation, evaluate
+from fti_assets.training.evaluation import (
+    METRICS,
+    BaseRateTable,
+    CalibrationBin,
+    Comparison,
+    Effect,
+    Evaluation,
+    Explanation,
+    FairnessRow,
+    GateResult,
+    Groups,
+    Interval,
+    NotExplainableError,
+    ScoresError,
+    SliceMetrics,
+    Threshold,
+    ThresholdRow,
+    Verdict,
+    binary_metrics,
+    calibration_table,
+    choose_threshold,
+    compare,
+    cost_curve,
+    evaluate,
+    explain,
+    explain_rows,
+    fairness_table,
+    intervals,
+    judge,
+    kept_together,
+    precision_recall_points,
+    roc_points,
+    row_groups,
+    slice_metrics,
+    slices_table,
+    threshold_table,
+    worst_slice,
+)
 from fti_assets.training.fitted_model import FittedModel
-from fti_assets.training.gates import GateResult, Verdict, judge
-from fti_assets.training.metrics import CalibrationBin, ScoresError, binary_metrics, calibration_table, roc_points
-from fti_assets.training.slices import SliceMetrics, slice_metrics, slices_table
-from fti_assets.training.xgboost import DeviceError, XGBoostTrainer
+from fti_assets.training.hyperparameters import Searched, SearchSettings, Trial, search
+from fti_assets.training.program import TrainingProgram, find_program, training_program
+from fti_assets.training.report import Report, measure
+from fti_assets.training.rolling_origin import Origin, backtest, backtest_dataset
+from fti_assets.training.run import StoppedError, TrainingRun
+from fti_assets.training.spec import SpecError, TrainingSpec
+from fti_assets.training.trainers import HistogramTrainer, LinearTrainer, TorchTrainer, Trainer, XGBoostTrainer
+from fti_assets.training.training import REPORTED, Trained, train
 
 __all__ = [
+    "METRICS",
+    "REPORTED",
     "BaseRateTable",
     "CalibrationBin",
-    "DeviceError",
+    "Comparison",
+    "Effect",
     "Evaluation",
+    "Explanation",
+    "FairnessRow",
     "FittedModel",
     "GateResult",
+    "Groups",
+    "HistogramTrainer",
+    "Interval",
+    "Judgement",
+    "LinearTrainer",
+    "NotExplainableError",
+    "Origin",
+    "Report",
     "ScoresError",
+    "SearchSettings",
+    "Searched",
     "SliceMetrics",
+    "SpecError",
+    "StoppedError",
+    "Threshold",
+    "ThresholdRow",
+    "TorchTrainer",
+    "Trained",
+    "Trainer",
     "TrainingData",
     "TrainingDataError",
+    "TrainingProgram",
+    "TrainingRun",
+    "TrainingSpec",
+    "Trial",
     "Verdict",
     "XGBoostTrainer",
+    "backtest",
+    "backtest_dataset",
     "binary_metrics",
     "calibration_table",
+    "choose_threshold",
+    "compare",
+    "cost_curve",
     "evaluate",
+    "explain",
+    "explain_rows",
+    "fairness_table",
+    "find_program",
+    "gate_report",
+    "intervals",
     "judge",
+    "judge_challenger",
+    "kept_together",
+    "measure",
+    "metrics_table",
+    "model_card",
+    "precision_recall_points",
     "roc_points",
+    "row_groups",
+    "search",
     "slice_metrics",
+    "slices_report",
     "slices_table",
+    "threshold_table",
+    "train",
+    "training_program",
+    "without_pictures",
+    "worst_slice",
 ]

@@ -1,9 +1,9 @@
-"""A training dataset as a trainer sees it: splits, features and label, read when asked for."""
+"""A training dataset as a trainer sees it: splits, features and label, read when asked for, in batches."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fti_assets.errors import FtiError, NotFoundError, not_found
-from fti_assets.model_registry.xgboost_model import FloatArray
-from fti_assets.vocabulary import SPLITS, Column, FeatureView, SplitName
+from fti_assets.transformations import FittedTransformations, FloatArray, fit_transformations
+from fti_assets.vocabulary import SPLITS, Column, FeatureView, Model, SplitName, Transformation
+
+BATCH_ROWS = 131_072
 
 
 class TrainingDataError(FtiError):
@@ -27,17 +29,24 @@ class TrainingData:
     Args:
         folder: where it lies.
         view: the feature view that it was made from; says which columns are features and which is the label.
+        transformations: what the model declares for its features.
 
     Raises:
         NotFoundError: the folder or one of its files is not there.
         TrainingDataError: a split has no row, or lacks a feature or the label.
     """
 
-    def __init__(self, folder: Path, view: FeatureView) -> None:
+    def __init__(self, folder: Path, view: FeatureView, transformations: Sequence[Transformation] = ()) -> None:
         self.folder = folder
         self.view = view
+        self.transformations = tuple(transformations)
         self.manifest: Mapping[str, Any] = json.loads(self._file("manifest.json").read_text())
         self._rows = {name: self._checked(name) for name in SPLITS}
+
+    @classmethod
+    def of(cls, model: Model, folder: Path) -> TrainingData:
+        """The dataset in `folder` as `model` is trained on it."""
+        return cls(folder, model.view, model.transformations)
 
     @property
     def feature_columns(self) -> tuple[Column, ...]:
@@ -56,9 +65,28 @@ class TrainingData:
         """The number of rows of each split."""
         return self._rows
 
+    def columns(self, name: SplitName) -> list[str]:
+        """The columns that the file of a split holds."""
+        return list(pq.read_schema(self._file(f"{name}.parquet")).names)
+
     def split(self, name: SplitName, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of one split, read anew by each call; with `columns` only those are read."""
         return pq.read_table(self._file(f"{name}.parquet"), columns=None if columns is None else list(columns), memory_map=True)
+
+    def batches(self, name: SplitName, columns: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+        """The rows of one split in their order, at most `rows` at once: what is read is let go of with each batch."""
+        with pq.ParquetFile(self._file(f"{name}.parquet"), memory_map=True) as file:
+            yield from file.iter_batches(batch_size=rows, columns=list(columns))
+
+    def fit_transformations(self) -> FittedTransformations:
+        """The model's transformations, fitted on the training split, one column at a time.
+
+        Raises:
+            DefinitionError: a feature is a timestamp or a date.
+        """
+        return fit_transformations(
+            self.transformations, self.feature_columns, lambda name: self.split("train", [name]).column(name)
+        )
 
     def labels(self, name: SplitName) -> FloatArray:
         """The label of each row of a split, as numbers, in the order of its rows.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fti_assets.model_registry import PredictiveModel
+from fti_assets.predictive_models import PredictiveModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,18 +13,24 @@ from fti_assets.vocabulary.feature_group import (
     WindowedSelection,
 )
 from fti_assets.vocabulary.feature_view import FeatureView, check_roles, groups_of, join_sources
-from fti_assets.vocabulary.model import SPLITS, Gate, Model, Monitor, Predictions, SplitName, TimeSplit, TrainingDataset
+from fti_assets.vocabulary.model import Costs, Gate, Model
 from fti_assets.vocabulary.names import checked_name, quoted
+from fti_assets.vocabulary.predictions import Monitor, Predictions
 from fti_assets.vocabulary.source import CsvFile, CsvSource
+from fti_assets.vocabulary.split import SPLITS, RandomSplit, Split, SplitName, TimeSplit
 from fti_assets.vocabulary.table import Column, ColumnType, Feature, Table
+from fti_assets.vocabulary.training_dataset import TrainingDataset
+from fti_assets.vocabulary.transformation import Categorical, Numeric, Transformation, transformation_of
 from fti_assets.vocabulary.window import Daily, Window
 
 __all__ = [
     "SPLITS",
     "Aggregate",
+    "Categorical",
     "Column",
     "ColumnType",
     "Contract",
+    "Costs",
     "CsvFile",
     "CsvSource",
     "Daily",
@@ -38,15 +44,19 @@ __all__ = [
     "Gate",
     "Model",
     "Monitor",
+    "Numeric",
     "Predictions",
+    "RandomSplit",
     "Reach",
     "Selection",
     "Severity",
+    "Split",
     "SplitName",
     "StagedTable",
     "Table",
     "TimeSplit",
     "TrainingDataset",
+    "Transformation",
     "Window",
     "WindowedSelection",
     "aggregate",
@@ -56,4 +66,5 @@ __all__ = [
     "groups_of",
     "join_sources",
     "quoted",
+    "transformation_of",
 ]

@@ -1,77 +1,16 @@
-"""Training datasets, models and predictions: what is promised on the way from a feature view to a decision."""
+"""Models: what each is trained on, what becomes of its features, who owns it, and what it must reach."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import date, timedelta
-from typing import Literal
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from fti_assets.errors import DefinitionError
-from fti_assets.vocabulary.contract import Contract
+from fti_assets.errors import DefinitionError, not_found
 from fti_assets.vocabulary.feature_view import FeatureView
 from fti_assets.vocabulary.names import checked_name, checked_owner
-from fti_assets.vocabulary.table import Column, Table
-from fti_assets.vocabulary.window import Daily, Window
-
-SplitName = Literal["train", "validation", "test"]
-SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeSplit:
-    """Splits by time, counted in days back from the cut-off: the last days test, those before validate, the rest trains."""
-
-    validation_days: int
-    test_days: int
-
-    def __post_init__(self) -> None:
-        if self.validation_days < 1 or self.test_days < 1:
-            raise DefinitionError("A time split needs at least one day of validation and one of test.")
-
-    def windows(self, calendar: Daily, cutoff: date) -> dict[SplitName, Window]:
-        """The window of each split for rows before the day `cutoff`, in the calendar's time zone.
-
-        Raises:
-            DefinitionError: no day is left to train on.
-        """
-        test = cutoff - timedelta(days=self.test_days)
-        validation = test - timedelta(days=self.validation_days)
-        start = calendar.day(calendar.start)
-        if validation <= start:
-            raise DefinitionError(
-                f"With {self.test_days} days of test and {self.validation_days} of validation before {cutoff}, none is left"
-                f" to train on: the data begins on {start}.",
-                next_step="Choose a later cut-off or shorter splits.",
-            )
-        borders = [calendar.midnight(day) for day in (start, validation, test, cutoff)]
-        return {name: Window(borders[n], borders[n + 1]) for n, name in enumerate(SPLITS)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingDataset:
-    """A view cut at one snapshot: spine, features and label of every row whose label is known at the cut-off."""
-
-    name: str
-    view: FeatureView
-    split: TimeSplit
-    owner: str
-    description: str = ""
-
-    def __post_init__(self) -> None:
-        checked_name(self.name, "A training dataset")
-        checked_owner(self.owner)
-        if self.view.spine.cadence is None:
-            raise DefinitionError(f"Training dataset '{self.name}' is split by time, but the spine of its view has no cadence.")
-
-    @property
-    def asset_key(self) -> tuple[str, str]:
-        return ("training_datasets", self.name)
-
-    @property
-    def calendar(self) -> Daily:
-        cadence = self.view.spine.cadence
-        assert cadence is not None  # checked in __post_init__
-        return cadence
+from fti_assets.vocabulary.training_dataset import TrainingDataset
+from fti_assets.vocabulary.transformation import Transformation, check_transformations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +21,10 @@ class Gate:
         metric: name of the metric (`auc`, `average_precision`, `log_loss`, `brier`, `calibration_error`).
         minimum: lowest value allowed overall.
         maximum: highest value allowed overall.
-        champion_margin: how much worse than the champion it may be; None compares with nobody.
+        champion_margin: how much worse than the champion it may be, on the same rows: the interval of its improvement must lie
+            above minus the margin. 0.005 is "with confidence not worse by more than 0.005", 0 "better, or the same model", and
+            -0.005 "with confidence better by 0.005". None compares with nobody.
+        confidence: of the interval of the improvement.
         slice_minimum: lowest value allowed on any slice of at least `slice_rows` rows.
     """
 
@@ -90,12 +32,51 @@ class Gate:
     minimum: float | None = None
     maximum: float | None = None
     champion_margin: float | None = None
+    confidence: float = 0.95
     slice_minimum: float | None = None
     slice_rows: int = 500
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.confidence < 1:
+            raise DefinitionError(
+                f"The gate on {self.metric} has a confidence of {self.confidence!r}; it lies from 0.5 to below 1.",
+                next_step="Write 0.95 for 95%.",
+            )
+        if self.slice_rows < 1:
+            raise DefinitionError(f"The gate on {self.metric} judges slices of {self.slice_rows} rows; a slice has at least 1.")
+        for name in ("minimum", "maximum", "champion_margin", "slice_minimum"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise DefinitionError(f"The gate on {self.metric} has the {name} {value}, which no figure can be held against.")
 
     @property
     def name(self) -> str:
         return f"{self.metric}_gate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """What a wrong decision costs: they choose the threshold from which on a row is taken for positive.
+
+    Attributes:
+        false_positive: for acting on a row that turns out negative.
+        false_negative: for not acting on a row that turns out positive.
+        unit: in which both are counted, such as `EUR` or `minutes`.
+    """
+
+    false_positive: float
+    false_negative: float
+    unit: str
+
+    def __post_init__(self) -> None:
+        for name in ("false_positive", "false_negative"):
+            value = getattr(self, name)
+            if not math.isfinite(value) or value < 0:
+                raise DefinitionError(f"The cost of a {name.replace('_', ' ')} is {value!r}.", next_step="Give a number from 0 on.")
+        if not self.false_positive and not self.false_negative:
+            raise DefinitionError("Neither a false positive nor a false negative costs anything, so no threshold is best.")
+        if not self.unit.strip():
+            raise DefinitionError("The costs have no unit.", next_step="Name what they are counted in, such as unit='EUR'.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +85,10 @@ class Model:
 
     Attributes:
         slices: features of the view by whose values quality is reported and gated as well.
+        sensitive: columns of the view or its spine by whose values it is reported whether the model treats groups alike.
+        costs: of wrong decisions; they choose the threshold on the validation split. Without them it is the one of the best F1.
+        transformations: what becomes of features before the model reads them; by default numbers pass as they are and
+            categories become codes.
         needs_gpu: whether it is trained on a GPU.
     """
 
@@ -112,6 +97,9 @@ class Model:
     owner: str
     gates: tuple[Gate, ...]
     slices: tuple[str, ...] = ()
+    sensitive: tuple[str, ...] = ()
+    costs: Costs | None = None
+    transformations: tuple[Transformation, ...] = ()
     description: str = ""
     needs_gpu: bool = False
 
@@ -124,6 +112,8 @@ class Model:
             raise DefinitionError(
                 f"Model '{self.name}' is sliced by {', '.join(unknown)}, which its view '{self.view.name}' lacks."
             )
+        _check_sensitive(self.sensitive, self.view, f"Model '{self.name}'")
+        check_transformations(self.transformations, self.view.feature_columns, f"Model '{self.name}'")
         names = [gate.name for gate in self.gates]
         if len(set(names)) != len(names):
             raise DefinitionError(f"Model '{self.name}' has two gates on one metric: {', '.join(names)}.")
@@ -131,6 +121,11 @@ class Model:
     @property
     def view(self) -> FeatureView:
         return self.dataset.view
+
+    @property
+    def slice_rows(self) -> int:
+        """Rows that a slice must have to be judged: as the gate on the AUC says, or as a gate does where nothing is said."""
+        return next((gate.slice_rows for gate in self.gates if gate.metric == "auc"), Gate(metric="auc").slice_rows)
 
     @property
     def asset_key(self) -> tuple[str, str]:
@@ -141,64 +136,15 @@ class Model:
         return ("models", f"{self.name}_validation")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Predictions:
-    """The contract of a batch of predictions: `predictions.NAME`, one row for each row of the view's spine."""
-
-    name: str
-    model: Model
-    contract: Contract
-    description: str = ""
-    table: Table = field(init=False)
-
-    def __post_init__(self) -> None:
-        spine = self.model.view.spine
-        time = spine.table.time
-        assert time is not None  # the dataset has a cadence
-        columns = [*spine.entity.keys, Column(self.model.view.at, "timestamp", "The features are as known at this time.")]
-        if time not in {column.name for column in columns}:
-            columns.append(spine.table.column(time))
-        columns += [
-            Column("prediction", "float", "Predicted probability of the label, or its predicted value."),
-            Column("model_version", "int", "Version of the champion in the registry."),
-            Column("view_version", "int", "Version of the feature view."),
-            Column("snapshot", "int", "Snapshot of the lake that the features were read from."),
-            Column("predicted_at", "timestamp", "When the prediction was made."),
-        ]
-        key = spine.entity.key_names
-        table = Table(schema="predictions", name=self.name, columns=tuple(columns), key=key, time=time, cadence=spine.cadence)
-        object.__setattr__(self, "table", table)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Monitor:
-    """How predictions turned out, by day: `monitoring.NAME`, one row for each partition of the predictions.
-
-    Attributes:
-        outcome_days: for how many days after a prediction its outcome may still become known.
-    """
-
-    name: str
-    predictions: Predictions
-    contract: Contract
-    description: str = ""
-    outcome_days: int = 1
-    table: Table = field(init=False)
-
-    def __post_init__(self) -> None:
-        columns = (
-            Column("day", "timestamp", "Start of the day that was predicted."),
-            Column("predictions", "int", "Predictions made for the day."),
-            Column("outcomes", "int", "Predictions whose outcome is known."),
-            Column("auc", "float", "Area under the ROC curve; null where all outcomes are the same."),
-            Column("log_loss", "float"),
-            Column("brier", "float", "Mean squared difference of prediction and outcome."),
-            Column("calibration_error", "float", "Mean distance of predicted and observed share, by tenths of the predictions."),
-            Column("base_rate", "float", "Observed share of positives."),
-            Column("mean_prediction", "float", "Mean prediction where the outcome is known."),
-            Column("model_version", "int", "Newest version among the predictions."),
-            Column("training_auc", "float", "AUC of that version on its test split."),
-        )
-        cadence = self.predictions.table.cadence
-        table = Table(schema="monitoring", name=self.name, columns=columns, key=("day",), time="day", cadence=cadence)
-        object.__setattr__(self, "table", table)
+def _check_sensitive(names: Sequence[str], view: FeatureView, where: str) -> None:
+    columns = {column.name: column for column in (*view.spine.table.columns, *view.feature_columns)}
+    for name in names:
+        if name not in columns:
+            raise not_found("Sensitive column", name, columns, where=f"view '{view.name}' and its spine, but {where} names it")
+        if columns[name].type not in ("string", "bool", "int"):
+            raise DefinitionError(
+                f"{where} compares groups by '{name}', a {columns[name].type}, of which each value would be a group.",
+                next_step="Derive groups from it (such as ranges of age) in a feature pipeline, as a string, and name those.",
+            )
+    if len(set(names)) != len(names):
+        raise DefinitionError(f"{where} names a sensitive column twice: {', '.join(names)}.")

@@ -105,7 +105,7 @@ def test_rows_are_split_by_time_and_completed(filled):
     assert manifest.cutoff == MIDNIGHT.isoformat()
     assert manifest.splits["test"] == (DAYS.window("2024-01-05").start.isoformat(), MIDNIGHT.isoformat())
     assert manifest.id == f"2024-01-06-s{manifest.snapshot}-{manifest.content_hash[:8]}"
-    assert filled.audit(folder, VIEW) == {"no_feature_from_the_future": 0, "labels_known_at_cutoff": 0, "splits_in_order": 0}
+    assert filled.audit(folder, VIEW) == {"no_feature_from_the_future": 0, "labels_known_at_cutoff": 0, "rows_in_their_split": 0}
 
 
 def test_labels_count_only_when_known_at_the_cutoff(store):
@@ -176,7 +176,7 @@ def test_stored_datasets_are_found_by_id_and_the_newest_without(store):
             event_time_column(WEATHER), lambda row: noon(5) + MICROSECOND, "no_feature_from_the_future", id="future_feature"
         ),
         pytest.param(LABEL_TIME, lambda row: MIDNIGHT + MICROSECOND, "labels_known_at_cutoff", id="label_known_later"),
-        pytest.param("asked_at", lambda row: MIDNIGHT, "splits_in_order", id="row_of_another_split"),
+        pytest.param("asked_at", lambda row: MIDNIGHT, "rows_in_their_split", id="row_of_another_split"),
     ],
 )
 def test_the_audit_finds_what_is_planted(filled, tmp_path, column, change, promise):
@@ -186,7 +186,7 @@ def test_the_audit_finds_what_is_planted(filled, tmp_path, column, change, promi
     place = rows.column_names.index(column)
     parquet.write_table(rows.set_column(place, column, pa.array(values, rows.schema.field(column).type)), folder / "test.parquet")
     counts = filled.audit(folder, VIEW)
-    assert counts == {"no_feature_from_the_future": 0, "labels_known_at_cutoff": 0, "splits_in_order": 0} | {promise: 1}
+    assert counts == {"no_feature_from_the_future": 0, "labels_known_at_cutoff": 0, "rows_in_their_split": 0} | {promise: 1}
 
 
 def test_equal_feature_and_row_times_are_no_leak(store):

@@ -9,6 +9,8 @@ from fti_assets.systems.flights.staged import DAYS
 
 ENGINEERING, SCIENCE = "team:data-engineering", "team:data-science"
 DAILY, WHOLE = partitions_of(DAYS), None
+MONTHS = [*(f"2013-{month:02}-01" for month in range(6, 13)), "2014-01-01"]
+CUTOFFS = dg.StaticPartitionsDefinition(MONTHS)
 LOCATIONS = {"data_collection": data_collection, "features": features, "training": training, "inference": inference}
 
 # Key: group, owner, partitions.
@@ -27,6 +29,7 @@ ASSETS = {
     },
     "features": {
         "features/carrier_performance_v1": ("features", ENGINEERING, DAILY),
+        "features/destination_delays_v1": ("features", ENGINEERING, DAILY),
         "features/flight_outcomes_v1": ("features", ENGINEERING, DAILY),
         "features/origin_delays_v1": ("features", ENGINEERING, DAILY),
         "features/origin_weather_v1": ("features", ENGINEERING, DAILY),
@@ -34,6 +37,7 @@ ASSETS = {
         "features/route_performance_v1": ("features", ENGINEERING, DAILY),
         "features/scheduled_flights_v1": ("features", ENGINEERING, DAILY),
         "validation/features/carrier_performance_v1": ("validation", ENGINEERING, DAILY),
+        "validation/features/destination_delays_v1": ("validation", ENGINEERING, DAILY),
         "validation/features/flight_outcomes_v1": ("validation", ENGINEERING, DAILY),
         "validation/features/origin_delays_v1": ("validation", ENGINEERING, DAILY),
         "validation/features/origin_weather_v1": ("validation", ENGINEERING, DAILY),
@@ -45,7 +49,13 @@ ASSETS = {
         "training_datasets/flight_delay": ("training_datasets", SCIENCE, WHOLE),
         "models/flight_delay": ("models", SCIENCE, WHOLE),
         "models/flight_delay_validation": ("models", SCIENCE, WHOLE),
+        "models/flight_delay_network": ("models", SCIENCE, WHOLE),
+        "models/flight_delay_histogram": ("models", SCIENCE, WHOLE),
+        "models/flight_delay_linear": ("models", SCIENCE, WHOLE),
+        "models/flight_delay_search": ("models", SCIENCE, WHOLE),
+        "models/flight_delay_backtest": ("models", SCIENCE, CUTOFFS),
         "maintenance/lake": ("maintenance", ENGINEERING, WHOLE),
+        "maintenance/registry": ("maintenance", SCIENCE, WHOLE),
     },
     "inference": {
         "monitoring/flight_delay": ("monitoring", SCIENCE, DAILY),
@@ -87,11 +97,17 @@ CHECKS = {
             "carrier_late_share_7d_in_range",
             "row_count_in_range",
         ],
+        "features/destination_delays_v1": [
+            "destination_late_share_24h_in_range",
+            "destination_late_share_24h_not_null",
+            "row_count_in_range",
+        ],
         "features/flight_outcomes_v1": ["arrival_delay_minutes_in_range", "arrived_late_not_null", "row_count_in_range"],
         "features/origin_delays_v1": [
             "origin_delay_3h_in_range",
             "origin_departures_3h_in_range",
             "origin_known",
+            "origin_overdue_in_range",
             "row_count_in_range",
         ],
         "features/origin_weather_v1": ["origin_known", "row_count_in_range", "temp_f_in_range", "visibility_miles_in_range"],
@@ -109,7 +125,7 @@ CHECKS = {
         ],
     },
     "training": {
-        "training_datasets/flight_delay": ["labels_known_at_cutoff", "no_feature_from_the_future", "splits_in_order"],
+        "training_datasets/flight_delay": ["labels_known_at_cutoff", "no_feature_from_the_future", "rows_in_their_split"],
         "models/flight_delay_validation": ["auc_gate", "calibration_error_gate"],
     },
     "inference": {
@@ -120,13 +136,24 @@ CHECKS = {
 JOBS = {
     "data_collection": ["flights_collection", "flights_collection_whole"],
     "features": ["flights_features", "flights_features_whole"],
-    "training": ["flights_training", "lake_maintenance"],
+    "training": [
+        "flights_training",
+        "flights_search",
+        "flights_backtest",
+        "flights_candidates",
+        "lake_maintenance",
+        "registry_maintenance",
+    ],
     "inference": ["flights_inference"],
 }
 SCHEDULES = {
     "data_collection": {},
     "features": {"flights_features_daily": "0 5 * * *"},
-    "training": {"flights_training_schedule": "0 6 * * 1", "lake_maintenance_schedule": "0 3 * * *"},
+    "training": {
+        "flights_training_schedule": "0 6 * * 1",
+        "lake_maintenance_schedule": "0 3 * * *",
+        "registry_maintenance_schedule": "30 3 * * 0",
+    },
     "inference": {"flights_inference_daily": "0 7 * * *"},
 }
 SENSORS = {

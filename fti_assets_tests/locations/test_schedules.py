@@ -127,11 +127,12 @@ def test_runs_that_need_a_gpu_are_tagged_however_they_begin(monkeypatch):
     from types import ModuleType
 
     from fti_assets.pipelines import training_pipeline
+    from fti_assets.training import training_program
 
     module = ModuleType("a_system_with_a_gpu")
     model = replace(contracts.FLIGHT_DELAY_MODEL, needs_gpu=True)
     module.dataset = training_dataset(model.dataset)
-    module.train = training_pipeline(model)(lambda data: data)
+    module.train = training_pipeline(training_program(model)(lambda data, run: data))
     module.decide = model_validation(model)
     monkeypatch.setitem(modules, module.__name__, module)
 

@@ -1,8 +1,12 @@
+import os
+
 import numpy as np
 import pyarrow as pa
 
-from fti_assets.model_registry import CategoryEncoding, DatasetReference, TrainingRecord, XGBoostModel
-from fti_assets.model_registry.xgboost_model import feature_matrix, feature_types
+from fti_assets.model_registry import DatasetReference, TrainingRecord
+from fti_assets.predictive_models import XGBoostModel
+from fti_assets.predictive_models.xgboost import feature_types
+from fti_assets.transformations import fit_transformations
 from fti_assets.vocabulary import (
     Column,
     Contract,
@@ -34,19 +38,23 @@ def make_rows(count=400, seed=0):
     )
 
 
+def make_transformations(rows, declared=()):
+    return fit_transformations(declared, FEATURES, rows.column)
+
+
 def make_model(seed=0, rounds=20):
     import xgboost
 
     rows = make_rows(seed=seed)
-    encoding = CategoryEncoding.fit(rows, FEATURES)
+    transformations = make_transformations(rows)
     data = xgboost.DMatrix(
-        feature_matrix(rows, FEATURES, encoding),
+        transformations.matrix(rows),
         label=rows["late"].to_numpy(),
-        feature_names=[feature.name for feature in FEATURES],
-        feature_types=feature_types(FEATURES),
+        feature_names=[column.name for column in transformations.columns],
+        feature_types=feature_types(transformations.columns),
     )
     booster = xgboost.train({"objective": "binary:logistic", "nthread": 1, "seed": seed}, data, num_boost_round=rounds)
-    return XGBoostModel(booster, FEATURES, encoding, "late")
+    return XGBoostModel(booster, transformations, "late")
 
 
 def make_contract(name="flight_delay"):
@@ -82,3 +90,13 @@ def make_record(model=None, **given):
         "tags": {"dagster_run_id": "abc", "dataset_hash": "5f" * 32, "snapshot": "12"},
     }
     return TrainingRecord(**{**said, **given})
+
+
+class Explosive:
+    """Runs code when it is unpickled: it makes a folder, so that a test sees it."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return (os.mkdir, (str(self.marker),))

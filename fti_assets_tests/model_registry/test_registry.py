@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from fti_assets.errors import DefinitionError, NotFoundError
-from fti_assets.model_registry import ModelRegistry, TamperedModelError, XGBoostModel
+from fti_assets.model_registry import ModelRegistry, TamperedModelError
+from fti_assets.predictive_models import XGBoostModel
 
 from .examples import make_contract, make_model, make_record, make_rows
 
@@ -249,3 +250,12 @@ def test_pickle_is_switched_off_and_the_global_address_is_left_alone(registry):
     registry.log_training(make_contract("no_pickle"), make_record())
     assert MLFLOW_ALLOW_PICKLE_DESERIALIZATION.get() is False
     assert mlflow.get_tracking_uri() == before != registry.tracking_uri
+
+
+def test_importing_the_package_imports_no_engine():
+    code = (
+        "import sys, fti_assets.model_registry, fti_assets.model_registry.retention, fti_assets.training\n"
+        "print({'mlflow', 'xgboost', 'sklearn', 'matplotlib', 'torch', 'optuna'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

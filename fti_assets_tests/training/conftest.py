@@ -1,6 +1,6 @@
 import pytest
 
-from fti_assets.training import XGBoostTrainer
+from fti_assets.training import TrainingRun, XGBoostTrainer
 
 from .examples import write_dataset
 
@@ -12,4 +12,4 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def fitted(data):
-    return XGBoostTrainer(rounds=200, early_stopping_rounds=10, metrics=("auc", "logloss"), nthread=1).fit(data)
+    return XGBoostTrainer(rounds=200, early_stopping_rounds=10, metrics=("auc", "logloss")).fit(data, TrainingRun(threads=1))

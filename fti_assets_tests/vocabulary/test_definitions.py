@@ -8,6 +8,7 @@ from fti_assets.errors import DefinitionError, NotFoundError
 from fti_assets.vocabulary import (
     Column,
     Contract,
+    Costs,
     CsvSource,
     Daily,
     Entity,
@@ -333,7 +334,7 @@ def test_a_dataset_needs_a_spine_with_a_calendar():
         name="static", version=1, entity=TRIP, features=(Feature("t", "timestamp"), Feature("station", "string")), contract=PROMISE
     )
     made = view(spine=spine, at="t", features=(PROFILE["seats"],))
-    with pytest.raises(DefinitionError, match="is split by time, but the spine of its view has no cadence"):
+    with pytest.raises(DefinitionError, match="is cut by days, but the spine of its view has no cadence"):
         dataset(made=made)
 
 
@@ -360,3 +361,37 @@ def test_a_dataset_needs_a_spine_with_a_calendar():
 def test_unknown_columns_name_those_that_exist(make, message):
     with pytest.raises(NotFoundError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        pytest.param(lambda: Gate(metric="auc", confidence=95), "confidence of 95; .*Write 0.95 for 95%", id="percent"),
+        pytest.param(lambda: Gate(metric="auc", confidence=1.0), "from 0.5 to below 1", id="certainty"),
+        pytest.param(lambda: Gate(metric="auc", slice_rows=0), "a slice has at least 1", id="empty_slices"),
+        pytest.param(lambda: Gate(metric="auc", champion_margin=float("nan")), "champion_margin nan", id="margin_is_no_number"),
+        pytest.param(lambda: Costs(false_positive=-1, false_negative=1, unit="EUR"), "cost of a false positive is -1", id="gain"),
+        pytest.param(
+            lambda: Costs(false_positive=1, false_negative=float("inf"), unit="EUR"), "false negative is inf", id="infinite_cost"
+        ),
+        pytest.param(lambda: Costs(false_positive=0, false_negative=0, unit="EUR"), "no threshold is best", id="free"),
+        pytest.param(lambda: Costs(false_positive=1, false_negative=1, unit=" "), "no unit", id="no_unit"),
+        pytest.param(lambda: model(sensitive=("distance",)), "'distance', a float, .*Derive groups", id="sensitive_number"),
+        pytest.param(lambda: model(sensitive=("asked_at",)), "'asked_at', a timestamp", id="sensitive_time"),
+        pytest.param(lambda: model(sensitive=("station", "station")), "a sensitive column twice", id="sensitive_twice"),
+    ],
+)
+def test_gates_costs_and_sensitive_columns_that_make_no_sense_are_refused(make, message):
+    with pytest.raises(DefinitionError, match=message):
+        make()
+
+
+def test_a_sensitive_column_must_be_in_the_view_or_its_spine():
+    assert model(sensitive=("station",)).sensitive == ("station",)  # of the spine, and no feature
+    with pytest.raises(NotFoundError, match="Sensitive column 'sex' is not in view 'delay' and its spine"):
+        model(sensitive=("sex",))
+
+
+def test_slices_need_as_many_rows_as_the_gate_on_the_auc_says():
+    assert model(gates=(Gate(metric="brier", slice_rows=9), Gate(metric="auc", slice_rows=80))).slice_rows == 80
+    assert model(gates=()).slice_rows == 500

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
-from timed import timed
 
 from benchmarks.point_in_time.days import FIRST_DAY, GROUP, MAINTAINED_EVERY, rows, windows
 from benchmarks.point_in_time.published import maintain
+from benchmarks.timed import timed
 from fti_assets.feature_store import FeatureStore
 from fti_assets.vocabulary import Window
 

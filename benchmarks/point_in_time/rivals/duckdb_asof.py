@@ -1,7 +1,9 @@
 """DuckDB's `ASOF LEFT JOIN` of plain Parquet files, and `COPY`."""
 
 import duckdb
-from timed import GROUPS, arguments, sorted_files, timed
+from inputs import GROUPS, arguments, sorted_files
+
+from benchmarks.timed import timed
 
 CASE, RESULT, _ = arguments()
 

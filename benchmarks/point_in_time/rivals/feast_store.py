@@ -8,8 +8,10 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
 from feast.types import Float64
+from inputs import GROUPS, arguments, sorted_files
 from pyarrow import parquet
-from timed import GROUPS, arguments, sorted_files, timed
+
+from benchmarks.timed import timed
 
 CASE, RESULT, STORE = arguments()
 ENTITY = Entity(name="entity", join_keys=["entity_id"], value_type=ValueType.INT64)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from timed import arguments, sorted_files, timed
+from inputs import arguments, sorted_files
+
+from benchmarks.timed import timed
 
 CASE, RESULT, LIBRARY = arguments()
 FILES = [CASE / "spine.parquet", *sorted_files(CASE)]

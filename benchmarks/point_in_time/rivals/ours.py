@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 import numba  # noqa: F401  imports are not counted
 import pandas as pd  # noqa: F401
 import polars as pl  # noqa: F401
-from timed import GROUPS, arguments, timed
+from inputs import GROUPS, arguments
 
 from benchmarks.point_in_time.published import TTL, folder, group
+from benchmarks.timed import timed
 from fti_assets.feature_store import FeatureStore
 
 CASE, RESULT, VARIANT = arguments()

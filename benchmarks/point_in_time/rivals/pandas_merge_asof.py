@@ -2,8 +2,10 @@
 
 import pandas as pd
 import pyarrow as pa
+from inputs import arguments, sorted_files
 from pyarrow import parquet
-from timed import arguments, sorted_files, timed
+
+from benchmarks.timed import timed
 
 CASE, RESULT, _ = arguments()
 

@@ -1,7 +1,9 @@
 """polars `join_asof` on files that are sorted by time; the order is trusted, not checked."""
 
 import polars as pl
-from timed import arguments, sorted_files, timed
+from inputs import arguments, sorted_files
+
+from benchmarks.timed import timed
 
 CASE, RESULT, ENGINE = arguments()
 

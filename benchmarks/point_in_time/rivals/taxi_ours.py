@@ -3,9 +3,10 @@
 import numba  # noqa: F401  imports are not counted
 import pandas as pd
 import polars as pl  # noqa: F401
-from timed import arguments, timed
+from inputs import arguments
 
 from benchmarks.point_in_time.taxi import CHOSEN, TRIPS
+from benchmarks.timed import timed
 from fti_assets.feature_store import FeatureStore
 
 TAXI, RESULT, WHAT = arguments()

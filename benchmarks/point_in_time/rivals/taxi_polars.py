@@ -2,7 +2,9 @@
 
 import polars as pl
 import pyarrow  # noqa: F401  imports are not counted
-from timed import arguments, timed
+from inputs import arguments
+
+from benchmarks.timed import timed
 
 TAXI, RESULT, WHAT = arguments()
 READ = ("trip_id", "pickup_time", "pu_location_id", "pu_borough", "pu_svc_zone", "pu_zone")

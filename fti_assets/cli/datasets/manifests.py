@@ -91,7 +91,7 @@ def _facts(manifest: Manifest) -> dict[str, object]:
         "feature groups": ", ".join(f"{group}_v{version}" for group, version in manifest.groups.items()),
         "cut-off": f"{instant(manifest.cutoff)} UTC: rows and labels known before it",
         "snapshot": f"{manifest.snapshot} of the lake",
-        "unlabelled": f"{manifest.unlabelled_rows:,} rows left out, since their label was not known",
+        "unlabelled": f"{manifest.unlabelled_rows:,} rows left out, since their label was not mature or not known",
         "content hash": manifest.content_hash,
         "code": manifest.code_version,
         "cut": f"{instant(manifest.created_at)} UTC",

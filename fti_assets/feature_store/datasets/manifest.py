@@ -24,7 +24,8 @@ class Manifest:
         cutoff: the instant (UTC) at which the test split ends, and by which labels had to be known.
         splits: start and end (UTC) of each split.
         positive_share: mean of the label in each split.
-        unlabelled_rows: rows of the spine before the cut-off that were left out, since their label was not known by then.
+        unlabelled_rows: rows of the spine before the cut-off that were left out, since their label was not mature, or not known,
+            by then.
         content_hash: SHA-256 of all values of all splits, independent of the file format.
         definition: the dataset as it was defined when it was cut, see `fti_assets.feature_store.catalogue.definitions`; None in
             manifests that were written before definitions were kept.

@@ -1,4 +1,4 @@
-"""Training datasets: a view cut at one snapshot, split by time, stored with a manifest, never changed afterwards."""
+"""Training datasets: a view cut at one snapshot, split, stored with a manifest, never changed afterwards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,9 +24,10 @@ from fti_assets.feature_store.point_in_time.join import Join, event_time_column
 from fti_assets.feature_store.point_in_time.spine import Spine
 from fti_assets.feature_store.publishing.content_hash import content_digest
 from fti_assets.feature_store.publishing.reading import read
-from fti_assets.vocabulary import FeatureSelection, FeatureView, SplitName, TrainingDataset, Window, quoted
+from fti_assets.vocabulary import SPLITS, FeatureSelection, FeatureView, SplitName, TimeSplit, TrainingDataset, Window, quoted
 
 LABEL_TIME = "label__event_time"
+PROMISES = ("no_feature_from_the_future", "labels_known_at_cutoff", "rows_in_their_split")
 LABELLED = "labelled"
 
 
@@ -45,7 +46,7 @@ def cut(
 ) -> tuple[Path, Manifest]:
     """Cuts `dataset` from the snapshot that `connection` reads and stores it in a new folder below `folder`.
 
-    Rows are those of the spine before the day `cutoff` whose label was known by then; the last days test, see `TimeSplit`.
+    Rows are those of the spine before the day `cutoff` whose label was mature and known by then, see `TrainingDataset`.
     Cut again with the same content, it is the dataset that is stored already, and that one is returned.
 
     Returns:
@@ -57,7 +58,7 @@ def cut(
         LeakError: a feature is from after its row's time; nothing was stored.
     """
     windows = dataset.split.windows(dataset.calendar, cutoff)
-    spine_rows = _label(connection, dataset.view, Window(windows["train"].start, windows["test"].end))
+    spine_rows = _label(connection, dataset, Window(windows["train"].start, windows["test"].end))
     leaks = count_leaks(connection, dataset.view)
     if leaks:
         raise LeakError(f"{leaks:,} rows of '{dataset.name}' hold a feature from after their time; nothing was stored.")
@@ -76,11 +77,12 @@ def cut(
     return target, read_manifest(target)
 
 
-def _label(connection: DuckDBPyConnection, view: FeatureView, window: Window) -> int:
+def _label(connection: DuckDBPyConnection, dataset: TrainingDataset, window: Window) -> int:
     """Makes the temporary table `labelled`: spine, features, label and the label's event time. Returns the spine's rows.
 
-    The label is the newest one known by the end of the window.
+    The label is the newest one known by the end of the window, of rows whose label is mature by then.
     """
+    view = dataset.view
     spine, group = view.spine.table, view.label.group
     for table in (spine, group.table):
         if not table_exists(connection, table):
@@ -96,13 +98,15 @@ def _label(connection: DuckDBPyConnection, view: FeatureView, window: Window) ->
     keys, label = ", ".join(map(quoted, group.entity.key_names)), quoted(view.label_column.name)
     known_at = quoted(group.event_time) if group.event_time else "NULL::TIMESTAMPTZ"
     known = f"{quoted(group.event_time)} <= {instant_literal(window.end)}" if group.event_time else "true"
+    # DuckDB 1.5.5 takes the first row by an order of nulls for a row of nulls, so a static group is not ordered.
+    newest = f"ORDER BY {LABEL_TIME} DESC" if group.event_time else ""
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE {LABELLED} AS
         SELECT * FROM completed JOIN (
             SELECT {keys}, {label}, {known_at} AS {LABEL_TIME} FROM {group.table.sql} WHERE {known}
-            QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {LABEL_TIME} DESC) = 1
+            QUALIFY row_number() OVER (PARTITION BY {keys} {newest}) = 1
         ) USING ({keys})
-        WHERE {label} IS NOT NULL
+        WHERE {label} IS NOT NULL AND {quoted(view.at)} <= {instant_literal(window.end - dataset.label_horizon)}
         ORDER BY {", ".join(map(quoted, dict.fromkeys([spine.time, *spine.key])))}"""
     )
     connection.unregister("completed")
@@ -127,7 +131,7 @@ def count_leaks(connection: DuckDBPyConnection, view: FeatureView) -> int:
 def _write_split(connection: DuckDBPyConnection, dataset: TrainingDataset, name: SplitName, window: Window, folder: Path) -> _Split:
     view = dataset.view
     assert view.spine.table.time is not None  # the dataset has a calendar
-    query = f"SELECT * FROM {LABELLED} WHERE {within(view.spine.table.time, window)}"  # keeps the order of the table
+    query = f"SELECT * FROM {LABELLED} WHERE {_member(dataset, name, window)}"  # keeps the order of the table
     rows = connection.execute(query).to_arrow_table()
     if rows.num_rows == 0:
         raise MissingFeaturesError(
@@ -136,6 +140,24 @@ def _write_split(connection: DuckDBPyConnection, dataset: TrainingDataset, name:
         )
     parquet.write_table(rows, folder / f"{name}.parquet", compression="zstd")
     return _Split(window, rows.num_rows, _mean(rows[view.label_column.name]), content_digest(rows))
+
+
+def _member(dataset: TrainingDataset, name: SplitName, window: Window) -> str:
+    """The SQL condition that a row belongs to a split."""
+    spine = dataset.view.spine.table
+    assert spine.time is not None  # the dataset has a calendar
+    inside = within(spine.time, window)
+    if isinstance(dataset.split, TimeSplit):
+        return inside
+    split, (low, high) = dataset.split, dataset.split.share(name)
+    # The texts of the key, each behind its length, so that no two keys read alike; 52 bits of the hash are a number in [0, 1).
+    parts = [f"coalesce(length({_text(key)})::VARCHAR || ':' || {_text(key)}, '-')" for key in split.by or spine.key]
+    drawn = f"('0x' || left(md5('{split.seed}|' || {' || '.join(parts)}), 13))::BIGINT / {2**52}.0"
+    return f"{inside} AND {drawn} >= {low!r} AND {drawn} < {high!r}"
+
+
+def _text(column: str) -> str:
+    return f"{quoted(column)}::VARCHAR"
 
 
 def _mean(values: pa.ChunkedArray) -> float:
@@ -172,18 +194,22 @@ def audit(folder: Path, view: FeatureView) -> dict[str, int]:
     """Counts, in SQL over the stored files, the rows that break a promise of a training dataset.
 
     Returns:
-        By promise: `no_feature_from_the_future`, `labels_known_at_cutoff`, `splits_in_order` (rows outside their split).
+        By promise: `no_feature_from_the_future`, `labels_known_at_cutoff` (neither known later nor immature then),
+        `rows_in_their_split`.
     """
     manifest = read_manifest(folder)
-    time = quoted(view.spine.table.time or view.at)
-    counts = {"no_feature_from_the_future": 0, "labels_known_at_cutoff": 0, "splits_in_order": 0}
+    dataset, counts = manifest.defined, dict.fromkeys(PROMISES, 0)
+    horizon = f"{int(dataset.label_horizon / timedelta(microseconds=1))}"
     with in_memory_connection() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        for name, (start, end) in manifest.splits.items():
+        for name in SPLITS:
+            start, end = map(datetime.fromisoformat, manifest.splits[name])
+            window = Window(start, end)
             row = connection.execute(
-                f"""SELECT count(*) FILTER ({_leaking(view)}), count(*) FILTER ({LABEL_TIME} > $cutoff::TIMESTAMPTZ),
-                count(*) FILTER ({time} < $start::TIMESTAMPTZ OR {time} >= $end::TIMESTAMPTZ) FROM read_parquet($file)""",
-                {"cutoff": manifest.cutoff, "start": start, "end": end, "file": str(folder / f"{name}.parquet")},
+                f"""SELECT count(*) FILTER ({_leaking(view)}), count(*) FILTER ({LABEL_TIME} > $cutoff::TIMESTAMPTZ
+                    OR {quoted(view.at)} + to_microseconds({horizon}) > $cutoff::TIMESTAMPTZ),
+                count(*) FILTER (NOT coalesce({_member(dataset, name, window)}, false)) FROM read_parquet($file)""",
+                {"cutoff": manifest.cutoff, "file": str(folder / f"{name}.parquet")},
             ).fetchone()
             counts = {promise: count + found for (promise, count), found in zip(counts.items(), row or (), strict=True)}
     return counts

@@ -5,10 +5,12 @@ Will a departure from New York arrive more than 15 minutes late? Predicted two h
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from fti_assets.systems.flights.staged import DAYS, ORIGINS, OWNER
 from fti_assets.vocabulary import (
+    Categorical,
     Column,
     Contract,
     Entity,
@@ -18,6 +20,7 @@ from fti_assets.vocabulary import (
     Gate,
     Model,
     Monitor,
+    Numeric,
     Predictions,
     TimeSplit,
     TrainingDataset,
@@ -31,6 +34,7 @@ FLIGHT = Entity("flight", ("carrier", Column("flight_number", "int"), "origin", 
 ORIGIN = Entity("origin", ("origin",))
 CARRIER_AT_ORIGIN = Entity("carrier_at_origin", ("carrier", "origin"))
 ROUTE = Entity("route", ("origin", "destination"))
+DESTINATION = Entity("destination", ("destination",))
 PLANE = Entity("plane", ("tail_number",))
 
 SCHEDULED_FLIGHTS = FeatureGroup(
@@ -100,6 +104,8 @@ ORIGIN_DELAYS = FeatureGroup(
         Feature("origin_departures_1h", "int", "Departures in the last hour."),
         Feature("origin_delay_3h", "float", "Mean departure delay of the last 3 hours.", unit="minutes"),
         Feature("origin_departures_3h", "int", "Departures in the last 3 hours."),
+        Feature("origin_overdue", "int", "Flights that should have left 15 minutes to 3 hours ago and have not."),
+        Feature("city_delay_2h", "float", "Mean departure delay of the last 2 hours at all three origins.", unit="minutes"),
     ),
     contract=Contract(
         owner=OWNER,
@@ -108,6 +114,7 @@ ORIGIN_DELAYS = FeatureGroup(
             expect.row_count(low=1),
             expect.one_of("origin", ORIGINS),
             expect.between("origin_departures_3h", 0, 200),
+            expect.between("origin_overdue", 0, 300),
             expect.between("origin_delay_3h", -60, 600, severity="warning"),
         ),
     ),
@@ -125,6 +132,7 @@ CARRIER_PERFORMANCE = FeatureGroup(
     features=(
         Feature("carrier_delay_3h", "float", "Mean departure delay of the last 3 hours.", unit="minutes"),
         Feature("carrier_late_share_7d", "float", "Share of arrivals in the last 7 days that were late."),
+        Feature("carrier_overdue", "int", "Its flights that should have left 15 minutes to 3 hours ago and have not."),
     ),
     contract=Contract(
         owner=OWNER,
@@ -157,6 +165,30 @@ ROUTE_PERFORMANCE = FeatureGroup(
             expect.row_count(low=1),
             expect.not_null("route_late_share_28d"),
             expect.between("route_late_share_28d", 0, 1),
+        ),
+    ),
+)
+
+DESTINATION_DELAYS = FeatureGroup(
+    name="destination_delays",
+    version=1,
+    description="Arrivals from New York at a destination, every hour in which there was one within 24 hours.",
+    entity=DESTINATION,
+    event_time="known_at",
+    cadence=DAYS,
+    ttl=timedelta(hours=2),
+    online=True,
+    features=(
+        Feature("destination_delay_6h", "float", "Mean arrival delay of the last 6 hours.", unit="minutes"),
+        Feature("destination_late_share_24h", "float", "Share of arrivals in the last 24 hours that were late."),
+    ),
+    contract=Contract(
+        owner=OWNER,
+        fresh_within=FRESH,
+        expectations=(
+            expect.row_count(low=1),
+            expect.not_null("destination_late_share_24h"),
+            expect.between("destination_late_share_24h", 0, 1),
         ),
     ),
 )
@@ -231,6 +263,7 @@ FLIGHT_DELAY = FeatureView(
         ORIGIN_DELAYS.all_features,
         CARRIER_PERFORMANCE.all_features,
         ROUTE_PERFORMANCE.all_features,
+        DESTINATION_DELAYS.all_features,
         ORIGIN_WEATHER.all_features,
         PLANE_PROFILE.all_features,
     ),
@@ -242,6 +275,8 @@ FLIGHT_DELAY_DATASET = TrainingDataset(
     description="Flights with the features of their prediction time and whether they arrived late.",
     view=FLIGHT_DELAY,
     split=TimeSplit(validation_days=31, test_days=61),
+    # The latest arrival of the year was known 33 hours after its scheduled departure, and predictions are made 2 hours before it.
+    label_horizon=timedelta(hours=36),
     owner=SCIENCE,
 )
 
@@ -255,6 +290,25 @@ FLIGHT_DELAY_MODEL = Model(
         Gate(metric="auc", minimum=0.70, champion_margin=0.005, slice_minimum=0.60),
         Gate(metric="calibration_error", maximum=0.08),
     ),
+)
+
+NUMBERS = Numeric(impute="median", indicator=True, scale="standard")
+FLIGHT_DELAY_NETWORK = replace(
+    FLIGHT_DELAY_MODEL,
+    name="flight_delay_network",
+    description="The same by a network with embeddings of categories: a candidate, trained on request.",
+    transformations=(NUMBERS, Categorical(minimum_rows=20)),
+)
+FLIGHT_DELAY_HISTOGRAM = replace(
+    FLIGHT_DELAY_MODEL,
+    name="flight_delay_histogram",
+    description="The same by scikit-learn's histogram gradient boosting: a candidate, trained on request.",
+)
+FLIGHT_DELAY_LINEAR = replace(
+    FLIGHT_DELAY_MODEL,
+    name="flight_delay_linear",
+    description="The same by logistic regression: what a better model has to beat, trained on request.",
+    transformations=(NUMBERS, Categorical(encode="one_hot", minimum_rows=20)),
 )
 
 FLIGHT_DELAY_PREDICTIONS = Predictions(

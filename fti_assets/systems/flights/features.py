@@ -51,15 +51,18 @@ def flight_outcomes(flights: Relation) -> Relation:
 
 @feature_pipeline(contracts.ORIGIN_DELAYS, reads=[STAGED_FLIGHTS.reaching_back(days=ARRIVAL_DAYS)])
 def origin_delays(sql: Sql) -> Relation:
-    """Departure delays at each origin over the last 1 and 3 hours, every quarter of an hour."""
+    """Departure delays at each origin and at all of them, and flights that should have left, every quarter of an hour."""
     return sql(ORIGIN_DELAYS_SQL)
 
 
 ORIGIN_DELAYS_SQL = """
 -- one row per origin and quarter of an hour; windows reach from their hours ago until now, both ends included
 WITH departures AS (
-    SELECT origin, departed_at AS instant, departure_delay_minutes AS delay, false AS is_tick
-    FROM flights WHERE departed_at IS NOT NULL
+    SELECT origin, departed_at AS instant, departure_delay_minutes AS delay FROM flights WHERE departed_at IS NOT NULL
+), overdue AS (
+    SELECT origin, scheduled_departure + INTERVAL 15 MINUTE AS since,
+        least(coalesce(departed_at, 'infinity'), scheduled_departure + INTERVAL 3 HOUR) AS until
+    FROM flights WHERE departed_at IS NULL OR departed_at > since
 ), ticks AS (
     SELECT origin, unnest(generate_series($window_start, $window_end - INTERVAL 15 MINUTE, INTERVAL 15 MINUTE)) AS instant
     FROM (SELECT DISTINCT origin FROM flights)
@@ -67,9 +70,17 @@ WITH departures AS (
 SELECT
     origin, instant AS known_at,
     avg(delay) OVER last_1h AS origin_delay_1h, count(delay) OVER last_1h AS origin_departures_1h,
-    avg(delay) OVER last_3h AS origin_delay_3h, count(delay) OVER last_3h AS origin_departures_3h
-FROM (FROM departures UNION ALL BY NAME SELECT *, true AS is_tick FROM ticks)
-WINDOW last_1h AS (PARTITION BY origin ORDER BY instant RANGE BETWEEN INTERVAL 1 HOUR PRECEDING AND CURRENT ROW),
+    avg(delay) OVER last_3h AS origin_delay_3h, count(delay) OVER last_3h AS origin_departures_3h,
+    coalesce(sum(step) OVER until_now, 0)::BIGINT AS origin_overdue, avg(delay) OVER everywhere_2h AS city_delay_2h
+FROM (
+    FROM departures
+    UNION ALL BY NAME SELECT origin, since AS instant, 1 AS step FROM overdue
+    UNION ALL BY NAME SELECT origin, until AS instant, -1 AS step FROM overdue
+    UNION ALL BY NAME SELECT *, true AS is_tick FROM ticks
+)
+WINDOW until_now AS (PARTITION BY origin ORDER BY instant RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW),
+       everywhere_2h AS (ORDER BY instant RANGE BETWEEN INTERVAL 2 HOUR PRECEDING AND CURRENT ROW),
+       last_1h AS (PARTITION BY origin ORDER BY instant RANGE BETWEEN INTERVAL 1 HOUR PRECEDING AND CURRENT ROW),
        last_3h AS (PARTITION BY origin ORDER BY instant RANGE BETWEEN INTERVAL 3 HOUR PRECEDING AND CURRENT ROW)
 QUALIFY is_tick
 """
@@ -77,7 +88,7 @@ QUALIFY is_tick
 
 @feature_pipeline(contracts.CARRIER_PERFORMANCE, reads=[STAGED_FLIGHTS.reaching_back(days=7 + ARRIVAL_DAYS)])
 def carrier_performance(sql: Sql) -> Relation:
-    """Departure delays of a carrier at an origin over 3 hours, and the share of its late arrivals over 7 days, every hour."""
+    """How late a carrier leaves an origin, what of it should have left, and how often it arrived late, every hour."""
     return sql(CARRIER_PERFORMANCE_SQL)
 
 
@@ -88,6 +99,10 @@ WITH events AS (
     FROM flights WHERE departed_at IS NOT NULL
     UNION ALL
     SELECT carrier, origin, arrived_at, NULL, arrival_delay_minutes > 15, false FROM flights WHERE status = 'arrived'
+), overdue AS (
+    SELECT carrier, origin, scheduled_departure + INTERVAL 15 MINUTE AS since,
+        least(coalesce(departed_at, 'infinity'), scheduled_departure + INTERVAL 3 HOUR) AS until
+    FROM flights WHERE departed_at IS NULL OR departed_at > since
 ), ticks AS (
     SELECT carrier, origin, unnest(generate_series($window_start, $window_end - INTERVAL 1 HOUR, INTERVAL 1 HOUR)) AS instant
     FROM (SELECT DISTINCT carrier, origin FROM flights)
@@ -95,9 +110,16 @@ WITH events AS (
 SELECT
     carrier, origin, instant AS known_at,
     avg(delay) OVER last_3h AS carrier_delay_3h,
-    avg(late::INTEGER) OVER last_7d AS carrier_late_share_7d
-FROM (FROM events UNION ALL BY NAME SELECT *, true AS is_tick FROM ticks)
-WINDOW last_3h AS (PARTITION BY carrier, origin ORDER BY instant RANGE BETWEEN INTERVAL 3 HOUR PRECEDING AND CURRENT ROW),
+    avg(late::INTEGER) OVER last_7d AS carrier_late_share_7d,
+    coalesce(sum(step) OVER until_now, 0)::BIGINT AS carrier_overdue
+FROM (
+    FROM events
+    UNION ALL BY NAME SELECT carrier, origin, since AS instant, 1 AS step, false AS is_tick FROM overdue
+    UNION ALL BY NAME SELECT carrier, origin, until AS instant, -1 AS step, false AS is_tick FROM overdue
+    UNION ALL BY NAME SELECT *, true AS is_tick FROM ticks
+)
+WINDOW until_now AS (PARTITION BY carrier, origin ORDER BY instant RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW),
+       last_3h AS (PARTITION BY carrier, origin ORDER BY instant RANGE BETWEEN INTERVAL 3 HOUR PRECEDING AND CURRENT ROW),
        last_7d AS (PARTITION BY carrier, origin ORDER BY instant RANGE BETWEEN INTERVAL 7 DAY PRECEDING AND CURRENT ROW)
 QUALIFY is_tick AND carrier_late_share_7d IS NOT NULL
 """
@@ -126,6 +148,32 @@ FROM (FROM arrivals UNION ALL BY NAME SELECT *, true AS is_tick FROM ticks)
 WINDOW last_6h AS (PARTITION BY origin, destination ORDER BY instant RANGE BETWEEN INTERVAL 6 HOUR PRECEDING AND CURRENT ROW),
        last_28d AS (PARTITION BY origin, destination ORDER BY instant RANGE BETWEEN INTERVAL 28 DAY PRECEDING AND CURRENT ROW)
 QUALIFY is_tick AND route_late_share_28d IS NOT NULL
+"""
+
+
+@feature_pipeline(contracts.DESTINATION_DELAYS, reads=[STAGED_FLIGHTS.reaching_back(days=1 + ARRIVAL_DAYS)])
+def destination_delays(sql: Sql) -> Relation:
+    """Arrivals from New York at a destination: mean delay over 6 hours and share of late ones over 24 hours, every hour."""
+    return sql(DESTINATION_DELAYS_SQL)
+
+
+DESTINATION_DELAYS_SQL = """
+-- one row per destination and hour, where there was an arrival within 24 hours
+WITH arrivals AS (
+    SELECT destination, arrived_at AS instant, arrival_delay_minutes AS delay, false AS is_tick
+    FROM flights WHERE status = 'arrived'
+), ticks AS (
+    SELECT destination, unnest(generate_series($window_start, $window_end - INTERVAL 1 HOUR, INTERVAL 1 HOUR)) AS instant
+    FROM (SELECT DISTINCT destination FROM flights)
+)
+SELECT
+    destination, instant AS known_at,
+    avg(delay) OVER last_6h AS destination_delay_6h,
+    avg((delay > 15)::INTEGER) OVER last_24h AS destination_late_share_24h
+FROM (FROM arrivals UNION ALL BY NAME SELECT *, true AS is_tick FROM ticks)
+WINDOW last_6h AS (PARTITION BY destination ORDER BY instant RANGE BETWEEN INTERVAL 6 HOUR PRECEDING AND CURRENT ROW),
+       last_24h AS (PARTITION BY destination ORDER BY instant RANGE BETWEEN INTERVAL 24 HOUR PRECEDING AND CURRENT ROW)
+QUALIFY is_tick AND destination_late_share_24h IS NOT NULL
 """
 
 

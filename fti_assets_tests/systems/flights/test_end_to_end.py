@@ -22,7 +22,7 @@ from fti_assets.pipelines.running import RunFailedError
 from fti_assets.systems.flights import contracts
 from fti_assets.systems.flights.delivery import deliver
 from fti_assets.systems.flights.staged import DAYS, STAGED_FLIGHTS
-from fti_assets.training import XGBoostTrainer
+from fti_assets.training import XGBoostTrainer, training_program
 from fti_assets.vocabulary import Gate, TimeSplit
 from fti_assets_tests.conftest import reasons
 
@@ -39,7 +39,7 @@ MODEL = replace(
 )
 PREDICTIONS = replace(contracts.FLIGHT_DELAY_PREDICTIONS, model=MODEL)
 MONITOR = replace(contracts.FLIGHT_DELAY_MONITOR, predictions=PREDICTIONS)
-TRAINER = XGBoostTrainer(rounds=40, learning_rate=0.3, max_depth=5, nthread=2)
+TRAINER = XGBoostTrainer(rounds=40, learning_rate=0.3, max_depth=5)
 
 dataset = training_dataset(DATASET)
 validation = model_validation(MODEL)
@@ -47,14 +47,17 @@ predictions = batch_inference(PREDICTIONS)
 monitoring = performance_monitoring(MONITOR)
 
 
-@training_pipeline(MODEL, baseline=("carrier", "destination"))
-def good(data, progress):
-    return TRAINER.fit(data, progress)
+@training_program(MODEL, baseline=("carrier", "destination"))
+def fit_well(data, run):
+    return TRAINER.fit(data, run)
 
 
-@training_pipeline(MODEL)
-def worse(data):
-    return replace(TRAINER, rounds=1, max_depth=1, colsample_bytree=0.01).fit(data)
+@training_program(MODEL)
+def fit_badly(data, run):
+    return replace(TRAINER, rounds=1, max_depth=1, colsample_bytree=0.01).fit(data, run)
+
+
+good, worse = training_pipeline(fit_well), training_pipeline(fit_badly)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +120,7 @@ def test_the_dataset_is_leak_free_and_split_by_time(house, trained):
     assert house.store.audit(folder, DATASET.view) == {
         "no_feature_from_the_future": 0,
         "labels_known_at_cutoff": 0,
-        "splits_in_order": 0,
+        "rows_in_their_split": 0,
     }
     assert [end[:10] for _, end in manifest.splits.values()] == ["2013-01-14", "2013-01-17", "2013-01-21"]
     assert sum(manifest.rows.values()) > 15_000
@@ -125,7 +128,7 @@ def test_the_dataset_is_leak_free_and_split_by_time(house, trained):
     assert checks == {
         "no_feature_from_the_future": True,
         "labels_known_at_cutoff": True,
-        "splits_in_order": True,
+        "rows_in_their_split": True,
         "auc_gate": True,
     }
 

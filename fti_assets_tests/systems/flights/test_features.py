@@ -20,6 +20,7 @@ PIPELINES = (
     features.origin_delays,
     features.carrier_performance,
     features.route_performance,
+    features.destination_delays,
     features.origin_weather,
     features.plane_profile,
 )
@@ -208,6 +209,8 @@ def test_origin_delays(store):
         "origin_departures_1h": 0,
         "origin_delay_3h": None,
         "origin_departures_3h": 0,
+        "origin_overdue": 0,
+        "city_delay_2h": None,
     }
     seen = known(rows, "02-10 15:45", origin="EWR")
     assert (seen["origin_delay_1h"], seen["origin_departures_1h"]) == ((-5 + 20) / 2, 2)
@@ -227,6 +230,54 @@ def test_the_window_of_origin_delays_holds_both_its_ends(store, instant, departu
     rows = of_flights(store, features.origin_delays, flight("02-10 14:00", 30.0))
 
     assert known(rows, instant)["origin_departures_1h"] == departures
+
+
+@pytest.mark.parametrize(
+    ("instant", "overdue"),
+    [
+        pytest.param("02-10 15:00", 0, id="not_yet"),
+        pytest.param("02-10 15:15", 2, id="after_a_quarter_of_an_hour"),
+        pytest.param("02-10 15:45", 2, id="still_there"),
+        pytest.param("02-10 16:00", 1, id="left_at_this_very_moment"),
+        pytest.param("02-10 17:45", 1, id="cancelled"),
+        pytest.param("02-10 18:00", 0, id="after_three_hours"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("pipeline", "feature"), [(features.origin_delays, "origin_overdue"), (features.carrier_performance, "carrier_overdue")]
+)
+def test_flights_are_overdue_until_they_leave(store, pipeline, feature, instant, overdue):
+    if pipeline is features.carrier_performance and not instant.endswith("00"):
+        pytest.skip("carriers are looked at by the hour")
+    rows = of_flights(
+        store,
+        pipeline,
+        flight("02-10 15:00", 60.0, flight_number=1),
+        flight("02-10 15:00", flight_number=2, **CANCELLED),
+        flight("02-10 15:00", 15.0, flight_number=3),  # leaves when it would become overdue
+        flight("02-10 15:00", 60.0, flight_number=4, origin="JFK", carrier="AA"),
+        flight("02-09 15:00", 16.0, flight_number=5),
+    )
+
+    assert known(rows, instant, origin="EWR")[feature] == overdue
+
+
+def test_a_flight_that_leaves_after_three_hours_counts_no_longer(store):
+    rows = of_flights(store, features.origin_delays, flight("02-10 15:00", 300.0))
+
+    assert [known(rows, f"02-10 {hour}:00")["origin_overdue"] for hour in (17, 18, 20, 21)] == [1, 0, 0, 0]
+
+
+def test_the_delay_of_the_city_is_that_of_all_origins(store):
+    rows = of_flights(
+        store,
+        features.origin_delays,
+        flight("02-10 15:00", 10.0, flight_number=1),
+        flight("02-10 15:00", 40.0, flight_number=2, origin="JFK"),
+    )
+
+    assert [known(rows, "02-10 15:45", origin=origin)["city_delay_2h"] for origin in ("EWR", "JFK")] == [25.0, 25.0]
+    assert known(rows, "02-10 17:15", origin="EWR")["city_delay_2h"] == 40.0  # left at 15:40; 15:10 is out of the window
 
 
 def test_the_first_hours_of_a_day_know_the_evening_before(store):
@@ -286,6 +337,25 @@ def test_route_performance(store):
     assert (morning["route_late_share_28d"], morning["route_arrival_delay_6h"]) == (1 / 2, -10.0)
     evening = known(rows, "02-10 18:00", destination="ORD")
     assert (evening["route_late_share_28d"], evening["route_arrival_delay_6h"]) == (2 / 3, 20.0)
+
+
+def test_destination_delays(store):
+    rows = of_flights(
+        store,
+        features.destination_delays,
+        flight("02-09 15:00", 0.0, 30.0, flight_number=1),  # arrived at 17:30 of the day before
+        flight("02-10 08:00", 0.0, -10.0, flight_number=2, origin="JFK"),  # arrived at 09:50
+        flight("02-10 15:00", 0.0, 20.0, flight_number=3),  # arrived at 17:20
+        flight("02-10 15:00", 0.0, 90.0, flight_number=4, destination="BOS"),
+        flight("02-10 15:00", flight_number=5, **DIVERTED),
+    )
+
+    morning = known(rows, "02-10 10:00", destination="ORD")
+    assert (morning["destination_late_share_24h"], morning["destination_delay_6h"]) == (1 / 2, -10.0)
+    afternoon = known(rows, "02-10 16:00", destination="ORD")
+    assert (afternoon["destination_late_share_24h"], afternoon["destination_delay_6h"]) == (1 / 2, None)
+    evening = known(rows, "02-10 18:00", destination="ORD")
+    assert (evening["destination_late_share_24h"], evening["destination_delay_6h"]) == (1 / 2, 20.0)
 
 
 def test_a_share_of_28_days_on_the_third_day_of_a_range_equals_that_over_all_data(store):

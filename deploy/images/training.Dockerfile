@@ -1,0 +1,16 @@
+# Training: the code location, and the training worker that pods with a GPU run. XGBoost and torch from PyPI bring CUDA with them;
+# the driver comes from the node.
+# Build from the root of the repository: docker build -f deploy/images/training.Dockerfile -t fti-training .
+FROM python:3.11-slim
+
+WORKDIR /app
+COPY pyproject.toml README.md LICENSE constraints.txt ./
+COPY fti_assets ./fti_assets
+RUN pip install --no-cache-dir -c constraints.txt '.[training,torch,postgres,s3,kubernetes]' 'dagster-postgres>=0.29' \
+    && useradd --uid 1000 --create-home fti \
+    && mkdir /data && chown fti /data
+
+USER fti
+ENV FTI_DATA_DIR=/data PYTHONUNBUFFERED=1
+EXPOSE 3030
+CMD ["dagster", "api", "grpc", "--host", "0.0.0.0", "--port", "3030", "--module-name", "fti_assets.locations.training"]

@@ -1,0 +1,44 @@
+"""Where work runs: devices and cards of this machine, profiles of places and the choice among them, child processes, pods."""
+
+from fti_assets.compute.cards import BusyCardsError, chosen_cards, hold_card, locks_folder, visible_cards
+from fti_assets.compute.choice import Choice, choose
+from fti_assets.compute.devices import AbsentDeviceError, DeviceError, check_device, gpus, resolve_device
+from fti_assets.compute.process import DeadChildError, Ended, cause_of_death, end_with_parent, run_child
+from fti_assets.compute.profiles import (
+    GpuProfile,
+    KubernetesProfile,
+    LocalProfile,
+    ProcessProfile,
+    Profile,
+    ProfileError,
+    Toleration,
+    read_profiles,
+)
+
+__all__ = [
+    "AbsentDeviceError",
+    "BusyCardsError",
+    "Choice",
+    "DeadChildError",
+    "DeviceError",
+    "Ended",
+    "GpuProfile",
+    "KubernetesProfile",
+    "LocalProfile",
+    "ProcessProfile",
+    "Profile",
+    "ProfileError",
+    "Toleration",
+    "cause_of_death",
+    "check_device",
+    "choose",
+    "chosen_cards",
+    "end_with_parent",
+    "gpus",
+    "hold_card",
+    "locks_folder",
+    "read_profiles",
+    "resolve_device",
+    "run_child",
+    "visible_cards",
+]

@@ -1,0 +1,99 @@
+"""Training in a child process that reports through Dagster Pipes, with a GPU of its own if the profile says so."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import dagster as dg
+
+from fti_assets.compute import (
+    Ended,
+    GpuProfile,
+    ProcessProfile,
+    cause_of_death,
+    chosen_cards,
+    gpus,
+    hold_card,
+    locks_folder,
+    resolve_device,
+    run_child,
+    visible_cards,
+)
+from fti_assets.compute.cards import VISIBLE
+from fti_assets.model_registry import ModelVersion
+from fti_assets.pipelines.training_task import TrainingTask, addresses, import_path
+from fti_assets.training import TrainingSpec
+
+WORKER = ("-m", "fti_assets.training.worker")
+
+
+def train_in_child(task: TrainingTask, profile: ProcessProfile | GpuProfile, *, count: Callable[[], int] = gpus) -> ModelVersion:
+    """Trains in a child process.
+
+    Args:
+        task: what is to be trained.
+        profile: how the child is to be.
+        count: tells how many GPUs there are.
+
+    Raises:
+        DeviceError: the GPU that the profile is about is not there; nothing was started.
+        BusyCardsError: no GPU came free.
+        TrainingFailedError: the worker failed or died; the error says of what.
+    """
+    if isinstance(profile, ProcessProfile):
+        return _train(task, profile, task.spec(device=profile.device, fallback_to_cpu=profile.fallback_to_cpu), {})
+    device = resolve_device("cuda", fallback_to_cpu=profile.fallback_to_cpu, warn=task.context.log.warning, count=count)
+    if device == "cpu":
+        return _train(task, profile, task.spec(device="cpu"), {VISIBLE: ""})
+    with card_for(task.program.model.name, profile, visible_cards(count=count)) as card:
+        task.context.log.info(f"Training on card {card}")
+        return _train(task, profile, task.spec(device="cuda"), {VISIBLE: card})
+
+
+@contextmanager
+def card_for(model: str, profile: GpuProfile, visible: Sequence[str]) -> Iterator[str]:
+    """Holds one of the cards that the profile allows, of those that are visible."""
+    cards, folder = chosen_cards(profile.cards, visible), profile.locks or locks_folder()
+    with hold_card(cards, f"training of '{model}'", folder=folder, wait_seconds=profile.wait_seconds) as card:
+        yield card
+
+
+def _train(
+    task: TrainingTask, profile: ProcessProfile | GpuProfile, spec: TrainingSpec, variables: Mapping[str, str]
+) -> ModelVersion:
+    with dg.open_pipes_session(
+        context=task.context.op_execution_context,  # that of assets warns of what Pipes asks it
+        context_injector=dg.PipesTempFileContextInjector(),
+        message_reader=dg.PipesTempFileMessageReader(),
+    ) as session:
+        ended = run_child(
+            [profile.python or sys.executable, *WORKER, "-"],
+            environment={**_environment(task, profile), **variables, **session.get_bootstrap_env_vars()},
+            input_text=spec.text,
+            timeout=profile.timeout_seconds,
+            grace=profile.grace_seconds,
+            on_line=_hand_on,
+        )
+    said = session.get_custom_messages()  # those of a child that has ended are complete once the session is closed
+    return task.version(said[-1] if said else None, _cause(ended, profile))
+
+
+def _environment(task: TrainingTask, profile: ProcessProfile | GpuProfile) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PYTHONPATH": import_path(),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONFAULTHANDLER": "1",  # a crash inside a library shows where
+        **addresses(task.lake, task.registry),
+        **profile.env,
+    }
+
+
+def _cause(ended: Ended, profile: ProcessProfile | GpuProfile) -> str:
+    return cause_of_death(ended, profile.timeout_seconds)
+
+
+def _hand_on(stream: str, line: str) -> None:
+    """To the streams of this process, from which Dagster takes the logs of the step."""
+    (sys.stdout if stream == "stdout" else sys.stderr).write(line)

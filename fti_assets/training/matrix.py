@@ -1,0 +1,117 @@
+"""A training dataset as matrices on disk: transformed once, in batches, and read by trainers as often as they like.
+
+What is read lies in the page cache, which the system gives back when memory is short: a dataset may be larger than memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+
+import numpy as np
+
+from fti_assets.training.data import BATCH_ROWS, TrainingData
+from fti_assets.training.run import TrainingRun
+from fti_assets.transformations import FittedTransformations, FloatArray, MatrixArray
+from fti_assets.vocabulary import SplitName
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SplitMatrix:
+    """One split: the transformed features, float32 of shape (rows, columns), memory-mapped, and the label of each row."""
+
+    values: MatrixArray
+    labels: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def pieces(self, rows: int = BATCH_ROWS) -> Iterator[tuple[MatrixArray, FloatArray]]:
+        """The rows in their order, at most `rows` at once."""
+        for start in range(0, len(self), rows):
+            yield self.values[start : start + rows], self.labels[start : start + rows]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matrices:
+    """The splits that training reads, and the transformations that made them, fitted on the first."""
+
+    transformations: FittedTransformations
+    splits: Mapping[SplitName, SplitMatrix]
+
+    @property
+    def train(self) -> SplitMatrix:
+        return self.splits["train"]
+
+    @property
+    def validation(self) -> SplitMatrix:
+        return self.splits["validation"]
+
+
+@contextmanager
+def matrices(data: TrainingData, run: TrainingRun) -> Iterator[Matrices]:
+    """Fits the transformations and writes the training and validation splits, unless `run.workspace` has them already.
+
+    Raises:
+        TrainingDataError: a row has no label.
+        RowsError: a feature has a type that does not fit, or holds an infinite value.
+    """
+    if run.workspace is not None:
+        yield _read(data, _kept(data, run.workspace))
+        return
+    with TemporaryDirectory(prefix="fti-matrices-") as folder:
+        _write(data, Path(folder))
+        yield _read(data, Path(folder))
+
+
+_SPLITS: tuple[SplitName, ...] = ("train", "validation")
+_FITTED = "transformations.json"
+
+
+def _kept(data: TrainingData, workspace: Path) -> Path:
+    """The folder of these data's matrices; it appears when they are complete, whoever else writes them."""
+    said = [data.manifest["content_hash"], data.feature_names, [f"{one!r}" for one in data.transformations]]
+    folder = workspace / hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+    if not folder.is_dir():
+        workspace.mkdir(parents=True, exist_ok=True)
+        work = Path(mkdtemp(prefix=".writing-", dir=workspace))
+        try:
+            _write(data, work)
+            with suppress(OSError):  # another process was first
+                work.rename(folder)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    return folder
+
+
+def _write(data: TrainingData, folder: Path) -> None:
+    transformations = data.fit_transformations()
+    for name in _SPLITS:
+        data.labels(name)  # refuses rows without one before anything is written
+        shape = (data.rows[name], len(transformations.columns))
+        values = np.memmap(folder / f"{name}.f32", dtype=np.float32, mode="w+", shape=shape)
+        start = 0
+        for batch in data.batches(name, data.feature_names):
+            transformations.matrix(batch, into=values[start : start + batch.num_rows])
+            start += batch.num_rows
+        values.flush()
+    (folder / _FITTED).write_text(json.dumps(transformations.as_data()))
+
+
+def _read(data: TrainingData, folder: Path) -> Matrices:
+    transformations = FittedTransformations.from_data(json.loads((folder / _FITTED).read_text()))
+    columns = len(transformations.columns)
+    # Mode "c": what is changed stays in memory. Some libraries take no array that cannot be written to, and write nothing.
+    splits = {
+        name: SplitMatrix(
+            np.memmap(folder / f"{name}.f32", dtype=np.float32, mode="c", shape=(data.rows[name], columns)), data.labels(name)
+        )
+        for name in _SPLITS
+    }
+    return Matrices(transformations, splits)

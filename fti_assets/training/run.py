@@ -1,0 +1,46 @@
+"""What a training may use, and whom it tells how it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fti_assets.errors import FtiError
+
+
+class StoppedError(FtiError):
+    """A training was told to stop, since it promises less than others."""
+
+
+def _silent(text: str) -> None:
+    pass
+
+
+def _unwatched(step: int, figures: Mapping[str, float]) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRun:
+    """Where and how a training runs. The same data, trainer, seed and number of threads give the same model on a CPU.
+
+    Attributes:
+        device: `cpu`, `cuda` or `cuda:N`; that it is there is checked before any data is read.
+        seed: of everything that is drawn at random.
+        threads: how many are used; all cores when None.
+        workspace: folder for the matrices that trainers read from disk, where they stay for other trainings on the same data
+            (the trials of a search); a temporary one, removed afterwards, when None.
+        checkpoints: folder in which a training that takes long keeps its state, to go on after it was killed; none is kept when
+            None. It belongs to this training alone: another dataset, trainer or seed needs another folder.
+        progress: is told in a line of text where the training stands.
+        report: is told figures of the validation split after a round or epoch; it may raise StoppedError.
+    """
+
+    device: str = "cpu"
+    seed: int = 0
+    threads: int | None = None
+    workspace: Path | None = None
+    checkpoints: Path | None = None
+    progress: Callable[[str], None] = _silent
+    report: Callable[[int, Mapping[str, float]], None] = _unwatched

@@ -1,0 +1,78 @@
+"""A training written down for a worker in another process, environment or image."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fti_assets.errors import FtiError
+
+
+class SpecError(FtiError):
+    """What a worker was given to do cannot be understood."""
+
+
+class TrainingSpec(BaseModel):
+    """Which program to train, on which data, on what. Where the stores are is said by the environment, as everywhere.
+
+    Attributes:
+        program: `module:name`, see `TrainingProgram.reference`.
+        dataset_id: version of the training dataset; the newest unless given.
+        device: `cpu`, `cuda` or `cuda:N`.
+        fallback_to_cpu: whether the CPU will do where that is absent.
+        checkpoints: folder for the state of the training, below the folder of the stores unless absolute. A training that is
+            repeated after it was killed goes on from there; after a success it is removed.
+        tags: written on the run and the version.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    program: str = Field(pattern=r"^[\w.]+:[\w.]+$")
+    dataset_id: str | None = None
+    device: str = "cpu"
+    fallback_to_cpu: bool = False
+    seed: int = 0
+    threads: int | None = Field(default=None, ge=1)
+    checkpoints: Path | None = None
+    tags: Mapping[str, str] = Field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        return self.model_dump_json(exclude_defaults=True)
+
+    @property
+    def encoded(self) -> str:
+        """The text in base64, for an environment variable: what looks like a reference in it is not touched on the way."""
+        return base64.b64encode(self.text.encode()).decode()
+
+    @classmethod
+    def of_text(cls, text: str) -> TrainingSpec:
+        """Reads JSON.
+
+        Raises:
+            SpecError: it is not a specification; the error says where.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            told = " ".join(f"At {'.'.join(map(str, one['loc'])) or 'the top'}: {one['msg']}." for one in error.errors())
+            raise SpecError(f"This is no specification of a training. {told}", next_step=_EXAMPLE) from error
+
+    @classmethod
+    def of_encoded(cls, text: str) -> TrainingSpec:
+        """Reads what `encoded` gave.
+
+        Raises:
+            SpecError: it is not that.
+        """
+        try:
+            decoded = base64.b64decode(text, validate=True).decode()
+        except ValueError as error:
+            raise SpecError(f"This is no specification of a training in base64: {error}.") from error
+        return cls.of_text(decoded)
+
+
+_EXAMPLE = 'The shortest is {"program": "my_system.models:churn"}.'

@@ -1,0 +1,306 @@
+"""A tabular network in PyTorch: embeddings of categories, stopped early, resumed from checkpoints after a kill."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fti_assets.compute import DeviceError, check_device
+from fti_assets.predictive_models.torch import NetworkShape, TorchModel, build_network
+from fti_assets.training.data import TrainingData
+from fti_assets.training.fitted_model import FittedModel
+from fti_assets.training.matrix import Matrices, SplitMatrix, matrices
+from fti_assets.training.run import TrainingRun
+from fti_assets.training.trainers.linear import require_numbers
+from fti_assets.training.weights import ClassWeight, positive_weight
+from fti_assets.transformations import FloatArray, MatrixArray
+
+if TYPE_CHECKING:
+    import torch
+
+BLOCK_ROWS = 8_192
+"""Rows that lie together on disk and are read together; blocks are drawn at random."""
+BUFFER_ROWS = 1_048_576
+"""Rows in memory at once, out of which batches are drawn at random."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorchTrainer:
+    """Parameters of a training by AdamW with a learning rate that falls along a cosine.
+
+    Attributes:
+        epochs: most times that the training split is gone through.
+        patience: epochs without a better log loss on the validation split after which it stops.
+        batch_rows: rows of one step.
+        hidden: widths of the hidden layers.
+        class_weight: weight of a positive row; `balanced` is the number of negative by that of positive ones.
+    """
+
+    epochs: int = 12
+    patience: int = 3
+    batch_rows: int = 1024
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    hidden: tuple[int, ...] = (256, 128)
+    dropout: float = 0.1
+    class_weight: ClassWeight = 1.0
+
+    def fit(self, data: TrainingData, run: TrainingRun) -> FittedModel:
+        """Trains on the train split; on CUDA in mixed precision (bfloat16 beside float32).
+
+        With `run.checkpoints` its state is kept after each epoch, and a training that finds one goes on from there: on a CPU
+        to the same model as one that was never killed.
+
+        Raises:
+            DeviceError: `run.device` asks for CUDA and there is no GPU that PyTorch can use; nothing is read.
+            DefinitionError: the model's transformations leave missing numbers.
+            TrainingDataError: a row has no label.
+        """
+        check_device(run.device)
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        import torch
+
+        if run.device != "cpu" and not torch.cuda.is_available():
+            raise DeviceError(
+                f"Device '{run.device}' is asked for, but this PyTorch cannot use CUDA.", next_step="Install a CUDA build."
+            )
+        with _threads(torch, run.threads), matrices(data, run) as made:
+            require_numbers(made.transformations, "A network", codes=True)
+            fitting = _Fitting.start(self, made, run)
+            for epoch in range(fitting.progress.epoch, self.epochs):
+                if fitting.progress.is_over(self.patience):
+                    break
+                fitting.go_through(epoch)
+            network, shape = fitting.best()
+        done = fitting.progress
+        return FittedModel(
+            model=TorchModel(network, shape, made.transformations, data.label),
+            params=self.params,
+            learning_curve={"logloss_train": tuple(done.train), "logloss_validation": tuple(done.validation)},
+            best_iteration=done.best_epoch,
+        )
+
+    @property
+    def params(self) -> Mapping[str, str | int | float | bool | None]:
+        """The parameters as they are logged."""
+        return {"trainer": "torch", **asdict(self), "hidden": ", ".join(map(str, self.hidden))}
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a training is: the epoch that comes next, and the log losses until now."""
+
+    epoch: int = 0
+    train: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+
+    @property
+    def best_epoch(self) -> int:
+        return int(np.argmin(self.validation))
+
+    def is_over(self, patience: int) -> bool:
+        return bool(self.validation) and len(self.validation) - 1 - self.best_epoch >= patience
+
+
+@dataclass(slots=True)
+class _Fitting:
+    """A network on its way, with everything that is needed to go on."""
+
+    trainer: TorchTrainer
+    run: TrainingRun
+    made: Matrices
+    shape: NetworkShape
+    network: Any
+    optimizer: Any
+    positive: float
+    progress: _Progress = field(default_factory=_Progress)
+    best_weights: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, trainer: TorchTrainer, made: Matrices, run: TrainingRun) -> _Fitting:
+        import torch
+
+        torch.manual_seed(run.seed)
+        shape = NetworkShape.of(made.transformations.columns, trainer.hidden, trainer.dropout)
+        network = build_network(shape).to(run.device)
+        optimizer = torch.optim.AdamW(network.parameters(), lr=trainer.learning_rate, weight_decay=trainer.weight_decay)
+        weight = positive_weight(trainer.class_weight, made.train.labels)
+        fitting = cls(trainer, run, made, shape, network, optimizer, weight)
+        if run.checkpoints is not None:
+            _resume(fitting, run.checkpoints)
+        return fitting
+
+    def go_through(self, epoch: int) -> None:
+        """One epoch over the training split, then the validation split."""
+        import torch
+
+        # Drawn anew for each epoch, so that a training that goes on draws what one without a break would.
+        torch.manual_seed(self.run.seed * 1_000_003 + epoch)
+        draw = np.random.default_rng((self.run.seed, epoch))
+        self.network.train()
+        total, seen = torch.zeros((), dtype=torch.float64, device=self.run.device), 0
+        for values, labels in shuffled(self.made.train, self.trainer.batch_rows, draw):
+            self._set_learning_rate(epoch + seen / len(self.made.train))
+            total += self._step(values, labels) * len(labels)
+            seen += len(labels)
+        self.progress.train.append(float(total) / seen)
+        self.progress.validation.append(self._validation_loss())
+        self.progress.epoch = epoch + 1
+        if self.progress.best_epoch == epoch:
+            self.best_weights = {name: tensor.detach().cpu().clone() for name, tensor in self.network.state_dict().items()}
+        if self.run.checkpoints is not None:
+            _keep(self, self.run.checkpoints)
+        loss = self.progress.validation[-1]
+        self.run.progress(f"epoch {epoch}: train log loss {self.progress.train[-1]:.4f}, validation {loss:.4f}")
+        self.run.report(epoch, {"logloss": loss})
+
+    def best(self) -> tuple[Any, NetworkShape]:
+        """The network of the best epoch, on the CPU."""
+        self.network.load_state_dict(self.best_weights)
+        return self.network.to("cpu").eval(), self.shape
+
+    def _step(self, values: MatrixArray, labels: FloatArray) -> torch.Tensor:
+        """One step; the loss stays on the device, since to read it would wait for the device."""
+        import torch
+
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self._loss(values, labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        return loss.detach().double()
+
+    def _loss(self, values: MatrixArray, labels: FloatArray) -> torch.Tensor:
+        import torch
+
+        device = torch.device(self.run.device)
+        matrix = torch.from_numpy(values).to(device, non_blocking=True)
+        truth = torch.from_numpy(labels.astype(np.float32)).to(device, non_blocking=True)
+        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=device.type == "cuda"):
+            logits = self.network(matrix)
+        weight = torch.tensor(self.positive, device=device)
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), truth, pos_weight=weight)
+
+    def _validation_loss(self) -> float:
+        import torch
+
+        self.network.eval()
+        with torch.inference_mode():
+            parts = [(float(self._loss(np.array(values), labels)), len(labels)) for values, labels in self.made.validation.pieces()]
+        return sum(loss * rows for loss, rows in parts) / sum(rows for _, rows in parts)
+
+    def _set_learning_rate(self, at: float) -> None:
+        warm = min(1.0, at / 0.3)  # the first third of an epoch rises to the full rate
+        rate = self.trainer.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * at / self.trainer.epochs))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+
+def shuffled(
+    rows: SplitMatrix, batch_rows: int, draw: np.random.Generator, *, block_rows: int = BLOCK_ROWS, buffer_rows: int = BUFFER_ROWS
+) -> Iterator[tuple[MatrixArray, FloatArray]]:
+    """Every row once, in random order, in batches; only `buffer_rows` are in memory at once.
+
+    Blocks of rows are drawn at random into a buffer, out of which rows are drawn at random: a split that fits into one buffer
+    is shuffled as a whole.
+    """
+    starts = draw.permutation(np.arange(0, len(rows), block_rows))
+    at_once = max(1, buffer_rows // block_rows)
+    for first in range(0, len(starts), at_once):
+        spans = [slice(int(start), int(start) + block_rows) for start in starts[first : first + at_once]]
+        values = np.concatenate([rows.values[span] for span in spans])
+        labels = np.concatenate([rows.labels[span] for span in spans])
+        order = draw.permutation(len(labels))
+        for begin in range(0, len(order), batch_rows):
+            chosen = order[begin : begin + batch_rows]
+            yield values[chosen], labels[chosen]
+
+
+@contextmanager
+def _threads(torch: Any, threads: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+_STATE, _TENSORS = "progress.json", "state.safetensors"
+
+
+def _keep(fitting: _Fitting, folder: Path) -> None:
+    """Writes the state as one folder that appears as a whole, and removes the one before."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    epoch = fitting.progress.epoch
+    work, done = folder / f".epoch-{epoch}", folder / f"epoch-{epoch:05d}"
+    _remove(work)
+    work.mkdir()
+    tensors = {f"network.{name}": tensor for name, tensor in fitting.network.state_dict().items()}
+    tensors |= {f"best.{name}": tensor for name, tensor in fitting.best_weights.items()}
+    for number, state in fitting.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in state.items()}
+    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, work / _TENSORS)
+    (work / _STATE).write_text(json.dumps({"progress": asdict(fitting.progress), "about": _about(fitting)}))
+    _remove(done)
+    work.rename(done)
+    for old in _checkpoints(folder)[:-1]:
+        _remove(old)
+
+
+def _resume(fitting: _Fitting, folder: Path) -> None:
+    """Goes on from the newest state, if there is one of this very training."""
+    from safetensors.torch import load_file
+
+    kept = _checkpoints(folder)
+    if not kept:
+        return
+    said = json.loads((kept[-1] / _STATE).read_text())
+    if said["about"] != _about(fitting):
+        fitting.run.progress(f"the checkpoint in {folder} is of another training: starting anew")
+        return
+    tensors = load_file(kept[-1] / _TENSORS, device=fitting.run.device)
+    of = {kind: {name.partition(".")[2]: one for name, one in tensors.items() if name.startswith(f"{kind}.")} for kind in _PARTS}
+    fitting.network.load_state_dict(of["network"])
+    fitting.best_weights = {name: tensor.cpu() for name, tensor in of["best"].items()}
+    state: dict[int, dict[str, Any]] = {}
+    for name, tensor in of["optimizer"].items():
+        number, _, what = name.partition(".")
+        state.setdefault(int(number), {})[what] = tensor.cpu() if what == "step" else tensor
+    fitting.optimizer.load_state_dict({**fitting.optimizer.state_dict(), "state": state})
+    fitting.progress = _Progress(**said["progress"])
+    fitting.run.progress(f"going on after epoch {fitting.progress.epoch - 1}, from {kept[-1]}")
+
+
+_PARTS = ("network", "best", "optimizer")
+
+
+def _about(fitting: _Fitting) -> dict[str, Any]:
+    """What must be the same for a checkpoint to be gone on from."""
+    said = {
+        "trainer": asdict(fitting.trainer),
+        "seed": fitting.run.seed,
+        "rows": [len(fitting.made.train), len(fitting.made.validation)],
+        "transformations": fitting.made.transformations.as_data(),
+    }
+    return dict(json.loads(json.dumps(said)))
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return sorted(folder.glob("epoch-*"))
+
+
+def _remove(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)

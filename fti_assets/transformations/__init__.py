@@ -1,0 +1,7 @@
+"""Model-dependent transformations, fitted: the one code that turns raw rows into numbers in training, batch and online."""
+
+from fti_assets.transformations.fitted import FittedTransformations, MatrixColumn
+from fti_assets.transformations.fitting import fit_transformations
+from fti_assets.transformations.rows import FloatArray, MatrixArray, Rows, RowsError
+
+__all__ = ["FittedTransformations", "FloatArray", "MatrixArray", "MatrixColumn", "Rows", "RowsError", "fit_transformations"]

@@ -1,0 +1,90 @@
+"""The example of a deployment says what this package defines, and what Kubernetes accepts."""
+
+import re
+import tomllib
+from importlib.util import find_spec
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from fti_assets.compute import KubernetesProfile, read_profiles
+from fti_assets.compute.kubernetes import pod_spec
+from fti_assets_tests.conftest import WORKSPACE
+
+ROOT = WORKSPACE.parent
+DEPLOY = ROOT / "deploy"
+VALUES = yaml.safe_load((DEPLOY / "dagster-values.yaml").read_text())
+STORES = list(yaml.safe_load_all((DEPLOY / "stores.yaml").read_text()))
+PROFILES = read_profiles(DEPLOY / "compute.yaml")
+PODS = {name: profile for name, profile in PROFILES.items() if isinstance(profile, KubernetesProfile)}
+
+
+def validate(manifest):
+    kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+
+
+@pytest.mark.parametrize("manifest", [pytest.param(one, id=one["kind"]) for one in STORES])
+def test_manifests_are_what_kubernetes_accepts(manifest):
+    validate(manifest)
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_training_pods_are_what_kubernetes_accepts(name):
+    spec = pod_spec(PODS[name], ["python"], {})
+
+    validate({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "training"}, "spec": spec})
+
+
+def test_models_that_need_a_gpu_go_to_the_pool_of_nodes_that_have_one():
+    gpu = PODS["gpu"]
+
+    assert gpu.gpus == 1
+    assert gpu.node_selector == {"fti/pool": "gpu"}
+    assert [toleration.key for toleration in gpu.tolerations] == ["nvidia.com/gpu"]
+    assert gpu.timeout_seconds
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_training_pods_find_the_stores_that_everything_else_uses(name):
+    config = next(one["data"] for one in STORES if one["kind"] == "ConfigMap")
+    stores = {variable: value for variable, value in config.items() if variable != "FTI_COMPUTE_FILE"}
+
+    assert PODS[name].env == stores
+    assert PODS[name].claims == {stores["FTI_DATA_DIR"]: "fti-data"}
+
+
+@pytest.mark.parametrize("file", sorted((DEPLOY / "images").iterdir()), ids=lambda file: file.stem)
+def test_an_image_installs_extras_that_exist_and_serves_a_location(file):
+    text = file.read_text()
+    extras = re.search(r"'\.\[([\w,]+)\]'", text)[1].split(",")
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+    assert set(extras) <= set(known)
+    assert file.stem in extras
+    parts = {"features", "training", "inference"}
+    assert set(extras) & parts == {file.stem}
+    assert f"fti_assets.locations.{file.stem}" in text
+    copied = re.findall(r"^COPY (.+) \S+$", text, flags=re.MULTILINE)
+    assert all((ROOT / name).exists() for line in copied for name in line.split())
+
+
+def test_the_chart_serves_the_locations_of_the_workspace_from_these_images():
+    workspace = yaml.safe_load(WORKSPACE.read_text())["load_from"]
+    deployments = VALUES["dagster-user-deployments"]["deployments"]
+
+    served = [deployment["dagsterApiGrpcArgs"][-1] for deployment in deployments]
+    assert served == [one["python_module"]["module_name"] for one in workspace]
+    assert all(find_spec(module) for module in served)
+    images = {deployment["image"]["repository"].rpartition("fti-")[2] for deployment in deployments}
+    assert images == {file.stem for file in (DEPLOY / "images").iterdir()}
+    training = next(one["image"] for one in deployments if one["name"] == "training")
+    assert {profile.image for profile in PODS.values()} == {f"{training['repository']}:{training['tag']}"}
+
+
+def test_the_chart_limits_what_dagster_yaml_limits():
+    here = yaml.safe_load((ROOT / "dagster.yaml").read_text())["concurrency"]
+    there = VALUES["concurrency"]
+
+    assert there["pools"] == {"defaultLimit": here["pools"]["default_limit"], "granularity": here["pools"]["granularity"]}
+    assert there["runs"]["tagConcurrencyLimits"] == here["runs"]["tag_concurrency_limits"]
