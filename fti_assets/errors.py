@@ -29,8 +29,9 @@ class NotFoundError(FtiError):
 def not_found(what: str, name: str, existing: Iterable[str], *, where: str = "", next_step: str | None = None) -> NotFoundError:
     """An error that names what exists and, where one is close, what was probably meant."""
     known = sorted(existing)
-    close = get_close_matches(name, known, n=1)
-    hint = f" Did you mean '{close[0]}'?" if close else ""
+    lower = {one.lower(): one for one in known}
+    close = get_close_matches(name.lower(), lower, n=1)
+    hint = f" Did you mean '{lower[close[0]]}'?" if close else ""
     listing = f" It has: {', '.join(known)}." if known else " It has none."
     place = f" in {where}" if where else ""
     return NotFoundError(f"{what} '{name}' is not{place or ' there'}.{hint}{listing}", next_step=next_step)

@@ -45,6 +45,18 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{data_root().resolve() / 'mlflow' / 'mlflow.db'}"
 
 
+def registry_place() -> str:
+    """Where the model registry is, for messages; without a password."""
+    from urllib.parse import urlsplit
+
+    uri = tracking_uri()
+    try:
+        address = urlsplit(uri)
+    except ValueError:
+        return "$MLFLOW_TRACKING_URI"
+    return address._replace(netloc=address.netloc.rpartition("@")[2]).geturl() if "@" in address.netloc else uri
+
+
 def feature_store() -> FeatureStore:
     """The feature store.
 

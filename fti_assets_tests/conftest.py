@@ -119,6 +119,16 @@ def reasons(result: dg.ExecuteInProcessResult) -> list[str]:
 
 
 @pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a model registry that holds nothing, to be copied, since making its tables takes seconds."""
+    from fti_assets.model_registry._mlflow import connect
+
+    file: Path = tmp_path_factory.mktemp("empty_registry") / "mlflow.db"
+    connect(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
 def make_instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], dg.DagsterInstance]]:
     """Makes Dagster instances as dagster.yaml describes them: SQLite, our event log."""
     with ExitStack() as stack:

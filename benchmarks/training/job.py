@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -17,6 +18,8 @@ from fti_assets.training.matrix import matrices
 from fti_assets.training.trainers.torch import shuffled
 from fti_assets.vocabulary import Model, TimeSplit, TrainingDataset
 
+# For all alike: threads that wait give their core away.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 WHAT, DATASET, WORK, ROUNDS = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
 DATA = TrainingData(DATASET, view())
 TRAINER = XGBoostTrainer(rounds=ROUNDS, early_stopping_rounds=ROUNDS)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fti_assets.cli.stores import feature_store, has_registry, model_registry, tracking_uri
+from fti_assets.cli.stores import feature_store, has_registry, model_registry, registry_place
 from fti_assets.cli.terminal import share, show_facts, title
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def show_next_steps(workspace: Path) -> None:
             "make ui" if made else f"dg dev -w {workspace}": "assets, lineage, runs and checks in the Dagster UI",
             "make mlflow"
             if made
-            else f"mlflow ui --backend-store-uri {tracking_uri()}": "figures and curves of each training in the MLflow UI",
+            else f"mlflow ui --backend-store-uri {registry_place()}": "figures and curves of each training in the MLflow UI",
             "fti status": "the stores at a glance",
         }
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fti_assets import stores
 from fti_assets.errors import FtiError, NotFoundError, not_found
-from fti_assets.stores import data_root, feature_store, lake_place, landing_zone, tracking_uri
+from fti_assets.stores import data_root, feature_store, lake_place, landing_zone, registry_place, tracking_uri
 from fti_assets.vocabulary import checked_name
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ __all__ = [
     "lake_place",
     "landing_zone",
     "model_registry",
-    "tracking_uri",
+    "registry_place",
 ]
 
 
@@ -45,7 +45,9 @@ def model_registry() -> ModelRegistry:
         NotFoundError: nothing was ever trained into it.
     """
     if not has_registry():
-        raise NotFoundError(f"There is no model registry at {tracking_uri()}.", next_step="`fti run SYSTEM` trains a first model.")
+        raise NotFoundError(
+            f"There is no model registry at {registry_place()}.", next_step="`fti run SYSTEM` trains a first model."
+        )
     return stores.model_registry()
 
 

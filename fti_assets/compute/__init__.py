@@ -1,8 +1,16 @@
 """Where work runs: devices and cards of this machine, profiles of places and the choice among them, child processes, pods."""
 
-from fti_assets.compute.cards import BusyCardsError, chosen_cards, hold_card, locks_folder, visible_cards
+from fti_assets.compute.cards import (
+    BusyCardsError,
+    LocksFolderError,
+    chosen_cards,
+    hold_card,
+    lock_names,
+    locks_folder,
+    visible_cards,
+)
 from fti_assets.compute.choice import Choice, choose
-from fti_assets.compute.devices import AbsentDeviceError, DeviceError, check_device, gpus, resolve_device
+from fti_assets.compute.devices import AbsentDeviceError, DeviceError, check_device, gpu_uuids, gpus, resolve_device
 from fti_assets.compute.process import DeadChildError, Ended, cause_of_death, end_with_parent, run_child
 from fti_assets.compute.profiles import (
     GpuProfile,
@@ -25,6 +33,7 @@ __all__ = [
     "GpuProfile",
     "KubernetesProfile",
     "LocalProfile",
+    "LocksFolderError",
     "ProcessProfile",
     "Profile",
     "ProfileError",
@@ -34,8 +43,10 @@ __all__ = [
     "choose",
     "chosen_cards",
     "end_with_parent",
+    "gpu_uuids",
     "gpus",
     "hold_card",
+    "lock_names",
     "locks_folder",
     "read_profiles",
     "resolve_device",

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from fti_assets.compute.devices import gpus
+from fti_assets.compute.devices import gpu_uuids, gpus
 from fti_assets.errors import FtiError, not_found
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _POLL_SECONDS = 0.5
+
+
+class LocksFolderError(FtiError):
+    """The folder of the locks cannot be trusted."""
 
 
 class BusyCardsError(FtiError):
@@ -54,13 +58,41 @@ def chosen_cards(wanted: Sequence[str], visible: Sequence[str]) -> tuple[str, ..
     return tuple(wanted) or tuple(visible)
 
 
-def locks_folder() -> Path:
-    """Where the locks lie unless a profile says otherwise: one folder for each user of this machine, whatever system trains."""
-    return Path(tempfile.gettempdir()) / f"fti-cards-{getpass.getuser()}"
+def lock_names(visible: Sequence[str], uuids: Callable[[], Sequence[str]] = gpu_uuids) -> dict[str, str]:
+    """Names of the locks of the cards that are visible: one card has one lock, whether it is called by its number or its UUID.
+
+    Args:
+        visible: what `visible_cards` gave.
+        uuids: those of the same cards in the same order; where the driver does not tell them, the name of a card has to do.
+    """
+    known = uuids()
+    return dict(zip(visible, known if len(known) == len(visible) else visible, strict=True))
+
+
+def locks_folder(temporary: Path | None = None) -> Path:
+    """Where the locks lie unless a profile says otherwise: one folder for each user of this machine, whatever system trains.
+
+    It is made if it is absent. Its name can be guessed, so one that somebody else has put there is refused.
+
+    Raises:
+        LocksFolderError: it is a link, belongs to another user, or others may write in it.
+    """
+    folder = (temporary or Path(tempfile.gettempdir())) / f"fti-cards-{os.getuid()}"
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    about = folder.lstat()
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise LocksFolderError(
+            f"'{folder}', where the locks of the GPUs should lie, is not a folder of this user's that nobody else may write in.",
+            next_step="Remove it, or name another folder in the profile: locks.",
+        )
+    return folder
 
 
 @contextmanager
-def hold_card(cards: Sequence[str], purpose: str, *, folder: Path, wait_seconds: float) -> Iterator[str]:
+def hold_card(
+    cards: Sequence[str], purpose: str, *, folder: Path, wait_seconds: float, locks: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """Holds one of `cards` for as long as the block lasts; the system frees it when this process dies, however it dies.
 
     Args:
@@ -68,33 +100,40 @@ def hold_card(cards: Sequence[str], purpose: str, *, folder: Path, wait_seconds:
         purpose: told to those who wait in vain.
         folder: of the lock files, the same for all who share the cards.
         wait_seconds: how long to wait for one to come free.
+        locks: names of the locks by card, see `lock_names`; those of the cards unless given.
 
     Raises:
         BusyCardsError: none came free.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    named = locks or {}
     deadline = time.monotonic() + wait_seconds
     while True:
         for card in cards:
+            lock = folder / f"{named.get(card, card)}.lock"
             try:
-                held = FileLock(folder / f"{card}.lock").acquire(timeout=0)
+                held = FileLock(lock).acquire(timeout=0)
             except Timeout:
                 continue
             with held:
-                _holder(folder, card).write_text(f"process {os.getpid()}, {purpose}")
+                _write_holder(lock, f"process {os.getpid()}, {purpose}")
                 yield card
                 return
         if time.monotonic() >= deadline:
-            raise BusyCardsError({card: _holder_of(folder, card) for card in cards}, wait_seconds)
+            holders = {card: _holder_of(folder / f"{named.get(card, card)}.lock") for card in cards}
+            raise BusyCardsError(holders, wait_seconds)
         time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
 
 
-def _holder(folder: Path, card: str) -> Path:
-    return folder / f"{card}.holder"
+def _write_holder(lock: Path, text: str) -> None:
+    """Follows no link, which somebody may have put there in a folder that is shared."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    with suppress(OSError), os.fdopen(os.open(lock.with_suffix(".holder"), flags, 0o644), "w") as file:
+        file.write(text)
 
 
-def _holder_of(folder: Path, card: str) -> str:
+def _holder_of(lock: Path) -> str:
     try:
-        return _holder(folder, card).read_text() or "somebody"
-    except FileNotFoundError:
+        return lock.with_suffix(".holder").read_text() or "somebody"
+    except OSError:
         return "somebody"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Callable
+from uuid import UUID
 
 from fti_assets.errors import FtiError
 
@@ -29,6 +30,21 @@ def gpus() -> int:
     count = ctypes.c_int(0)
     started = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
     return count.value if started else 0
+
+
+def gpu_uuids() -> tuple[str, ...]:
+    """By which names the driver knows the GPUs that this process sees, in order; `GPU-...`, the same in every process."""
+    there = gpus()
+    if not there:
+        return ()
+    driver, found = ctypes.CDLL("libcuda.so.1"), []
+    for number in range(there):
+        device, identity = ctypes.c_int(0), (ctypes.c_ubyte * 16)()
+        got = driver.cuDeviceGet(ctypes.byref(device), number) == 0 and driver.cuDeviceGetUuid_v2(identity, device) == 0
+        if not got:
+            return ()
+        found.append(f"GPU-{UUID(bytes=bytes(identity))}")
+    return tuple(found)
 
 
 def check_device(device: str, *, only_cpu: str | None = None, count: Callable[[], int] = gpus) -> None:

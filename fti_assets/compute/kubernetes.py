@@ -44,6 +44,7 @@ def pod_spec(profile: KubernetesProfile, command: Sequence[str], env: Mapping[st
             "activeDeadlineSeconds": profile.timeout_seconds,
             "nodeSelector": dict(profile.node_selector),
             "tolerations": [one.model_dump(exclude_none=True) for one in profile.tolerations],
+            "securityContext": _without_empty({"fsGroup": profile.fs_group}),
             "imagePullSecrets": [{"name": name} for name in profile.image_pull_secrets],
             "volumes": [
                 {"name": _volume(number), "persistentVolumeClaim": {"claimName": claim}}

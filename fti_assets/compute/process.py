@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
@@ -63,7 +64,7 @@ def run_child(
         input_text: what it finds on its standard input.
         timeout: seconds after which it is told to stop; None waits for ever.
         grace: seconds between being told to stop (SIGTERM) and being killed (SIGKILL).
-        on_line: gets each line that it writes, as it comes; called by two threads.
+        on_line: gets each line that it writes, as it comes; called by two threads. If it raises it gets no more of that stream.
 
     Raises:
         DeadChildError: the program cannot be started.
@@ -109,11 +110,22 @@ def signal_name(number: int) -> str:
     return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
-def end_with_parent() -> None:
-    """Called in a child of `run_child`: from now on it stops when the process that started it dies. Elsewhere it does nothing."""
+def end_with_parent(grace: float = 15.0) -> None:
+    """Called in a child of `run_child`: from now on it stops, with all that it started, when the process that started it dies.
+
+    Elsewhere it does nothing.
+
+    Args:
+        grace: seconds between being told to stop (SIGTERM) and being killed (SIGKILL).
+    """
     watched = os.environ.pop(_PARENT, None)
     if watched is not None:
-        threading.Thread(target=_stop_when_closed, args=(int(watched),), name="end_with_parent", daemon=True).start()
+        orphaned = threading.Event()
+        atexit.register(_end_the_rest, orphaned)
+        watch = threading.Thread(
+            target=_stop_when_closed, args=(int(watched), orphaned, grace), name="end_with_parent", daemon=True
+        )
+        watch.start()
 
 
 def oom_kills(root: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")) -> int | None:
@@ -152,10 +164,17 @@ class _Lines:
 
     def _read(self, name: Stream, stream: IO[str]) -> None:
         with stream:
-            for line in stream:
-                if line.strip():
-                    self.last[name] = line.strip()
-                self._on_line(name, line)
+            try:
+                for line in stream:
+                    self._remember(name, line)
+                    self._on_line(name, line)
+            finally:  # a pipe that nobody reads would block the child, and one that is closed would kill it
+                for line in stream:
+                    self._remember(name, line)
+
+    def _remember(self, name: Stream, line: str) -> None:
+        if line.strip():
+            self.last[name] = line.strip()
 
 
 @contextmanager
@@ -254,8 +273,15 @@ def _difference(before: int | None, after: int | None) -> int | None:
     return None if before is None or after is None else after - before
 
 
-def _stop_when_closed(watched: int) -> None:
+def _stop_when_closed(watched: int, orphaned: threading.Event, grace: float) -> None:
     os.read(watched, 1)  # nothing is ever written: it returns when the other end is closed
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(15)
-    os.kill(os.getpid(), signal.SIGKILL)
+    orphaned.set()
+    os.killpg(os.getpgrp(), signal.SIGTERM)  # the group is that of the session that was made for this child
+    time.sleep(grace)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def _end_the_rest(orphaned: threading.Event) -> None:
+    """At the exit of a child whose parent is dead: nobody else would end what it started."""
+    if orphaned.is_set():
+        _kill_group(os.getpgrp())

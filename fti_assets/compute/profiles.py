@@ -81,6 +81,9 @@ class KubernetesProfile(_Profile):
     service_account: str | None = Field(default=None, description="Of the pod; without one it gets no token of the cluster.")
     image_pull_secrets: tuple[str, ...] = ()
     claims: Mapping[str, str] = Field(default_factory=dict, description="Persistent volume claims by the path they are mounted at.")
+    fs_group: int | None = Field(
+        default=1000, ge=0, description="Group that may write the claims; that of the images in `deploy/`."
+    )
     timeout_seconds: int | None = Field(default=None, gt=0, description="After which Kubernetes ends the pod.")
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,13 +21,19 @@ from fti_assets.model_registry._process import Process
 from fti_assets.model_registry.errors import RegistryLockedError
 
 TIMEOUT = 30.0
-"""Seconds to wait for the present holder."""
+"""Seconds to wait for the present holder of a file, which the system frees when the holder dies."""
 STALE_AFTER = 300.0
 """Seconds after which a lock in a tracking server is taken from its holder; a change takes one or two."""
+SERVER_TIMEOUT = STALE_AFTER + 30.0
+"""Seconds to wait in a tracking server: long enough to take the lock of a holder that died on another machine."""
 RESERVED = "fti.lock."
 """How the names of locks in a tracking server begin; no model can be named so."""
 _TAKEN = ("RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST")
 """What a server says of a name that another has, or had until it looked who."""
+_QUICKER = re.compile(r"statement on table 'registered_models' expected to (update|delete) 1 row\(s\); 0 were matched")
+"""What it says, under BAD_REQUEST, of a name that another has changed at the same moment."""
+_PAUSE = 0.1
+_log = logging.getLogger(__name__)
 
 
 class RegistryLock(Protocol):
@@ -76,11 +84,13 @@ class ServerRegistryLock:
     """
 
     client: Callable[[], Any]
-    timeout: float = TIMEOUT
+    timeout: float = SERVER_TIMEOUT
     stale_after: float = STALE_AFTER
 
     @contextmanager
     def hold(self, name: str, purpose: str) -> Iterator[None]:
+        from mlflow.exceptions import MlflowException
+
         token = uuid.uuid4().hex
         self._acquire(name, purpose, token)
         began = time.monotonic()
@@ -88,12 +98,20 @@ class ServerRegistryLock:
             yield
         finally:
             # Past its time somebody may be about to take it: then the new name must stay, so that they cannot take another's.
-            self._give_up(name, token, forget=time.monotonic() - began < self.stale_after / 2)
+            try:
+                self._give_up(name, token, forget=time.monotonic() - began < self.stale_after / 2)
+            except MlflowException as error:  # what was done under it is done, or its own error is on its way
+                _log.warning(
+                    "The lock of model %s could not be freed; others take it %g s after it was taken: %s",
+                    name,
+                    self.stale_after,
+                    error,
+                )
 
     def _acquire(self, name: str, purpose: str, token: str) -> None:
         from mlflow.exceptions import MlflowException
 
-        until = time.monotonic() + self.timeout
+        until, freed = time.monotonic() + self.timeout, ""
         while True:
             try:
                 self.client().create_registered_model(f"{RESERVED}{name}", description=_holder(purpose, token))
@@ -103,13 +121,16 @@ class ServerRegistryLock:
             holder = self._holder(name)  # if it is this one the lock is held, also where the server's answer was lost
             if holder.get("token") == token:
                 return
-            if self._is_stale(holder):
+            stale = self._is_stale(holder)
+            if stale:
                 self._give_up(name, str(holder["token"]), forget=False)
+            if stale and holder["token"] != freed:
+                freed = str(holder["token"])
             elif time.monotonic() > until:
                 step = f"A dead holder's lock is taken over {self.stale_after:g} s after it was taken."
                 raise _locked(name, self.timeout, _described(holder), step)
             else:
-                time.sleep(0.1)
+                time.sleep(_PAUSE)
 
     def _holder(self, name: str) -> dict[str, Any]:
         from mlflow.exceptions import MlflowException
@@ -121,7 +142,7 @@ class ServerRegistryLock:
                 raise
             return {}  # it was given up just now
         age = time.time() - found.creation_timestamp / 1000
-        return {"token": "unknown", **_read(found.description), "age": age}
+        return {"token": f"unknown-{found.creation_timestamp}", **_read(found.description), "age": age}
 
     def _is_stale(self, holder: dict[str, Any]) -> bool:
         if not holder:
@@ -138,7 +159,7 @@ class ServerRegistryLock:
             if forget:
                 self.client().delete_registered_model(old)
         except MlflowException as error:
-            if error.error_code not in _TAKEN:
+            if error.error_code not in _TAKEN and not _QUICKER.search(error.message):
                 raise  # else another was quicker
 
 
@@ -150,8 +171,7 @@ def forget_marks(client: Any, *, older_than: float = 86_400.0) -> None:
 
 
 def _holder(purpose: str, token: str) -> str:
-    process = Process.current()
-    said = {"host": process.host, "pid": process.pid, "started": process.started}
+    said = asdict(Process.current())
     since = datetime.now(UTC).isoformat(timespec="seconds")
     return json.dumps({"process": said, "purpose": purpose, "since": since, "token": token})
 

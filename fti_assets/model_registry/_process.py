@@ -16,23 +16,26 @@ class Process:
 
     Attributes:
         started: tells it from a later one of the same number; empty where the system does not say.
+        namespace: in which its number counts, as containers have their own; empty where the system does not say.
     """
 
     host: str
     pid: int
     started: str
+    namespace: str
 
     @classmethod
     def current(cls) -> Process:
-        return cls(host=socket.gethostname(), pid=os.getpid(), started=_started(os.getpid()))
+        return cls(host=socket.gethostname(), pid=os.getpid(), started=_started(os.getpid()), namespace=_namespace())
 
     @classmethod
     def read(cls, text: str | None) -> Process | None:
         """What `text` wrote; None where it says nothing of a process."""
         try:
             said = json.loads(text or "")
-            return cls(host=str(said["host"]), pid=int(said["pid"]), started=str(said["started"]))
-        except (ValueError, KeyError, TypeError):
+            namespace = str(said.get("namespace", "unknown"))
+            return cls(host=str(said["host"]), pid=int(said["pid"]), started=str(said["started"]), namespace=namespace)
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
     @property
@@ -41,10 +44,21 @@ class Process:
 
     @property
     def is_dead(self) -> bool:
-        """Whether it is known to have ended: of a process on another machine nothing is known."""
-        if self.host != socket.gethostname():
-            return False
-        return not _lives(self.pid) or _started(self.pid) != self.started
+        """Whether it is known to have ended: of a process on another machine or in another container nothing is known."""
+        return self._is_near and not self._lives
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it is known to run."""
+        return self._is_near and self._lives
+
+    @property
+    def _is_near(self) -> bool:
+        return self.host == socket.gethostname() and self.namespace == _namespace()
+
+    @property
+    def _lives(self) -> bool:
+        return _lives(self.pid) and _started(self.pid) == self.started
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
@@ -70,6 +84,14 @@ def _lives(pid: int) -> bool:
     except PermissionError:  # another user's
         return True
     return True
+
+
+def _namespace() -> str:
+    """In which the numbers of processes count; empty where there is no /proc."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
 
 
 def _started(pid: int) -> str:

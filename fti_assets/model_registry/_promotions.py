@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fti_assets.model_registry._process import who
-from fti_assets.model_registry._registration import settle_versions
+from fti_assets.model_registry._registration import every_version, settle_versions
 from fti_assets.model_registry.model_version import CHALLENGER, CHAMPION, PREVIOUS
 from fti_assets.model_registry.promotion import Kind, Promotion, Settlement, read_log, settlement
 
@@ -91,7 +91,7 @@ class PromotionLog:
         self._write(replace(entry, done=True))
 
     def _point_previous(self, version: int | None) -> None:
-        there = {int(one.version) for one in self._client.search_model_versions(f"name='{self._name}'")}
+        there = {int(one.version) for one in every_version(self._client, self._name)}
         if version in there:
             self._client.set_registered_model_alias(self._name, PREVIOUS, str(version))
         else:

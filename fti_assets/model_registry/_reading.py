@@ -9,15 +9,16 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
-from fti_assets.errors import NotFoundError, not_found
+from fti_assets.errors import DefinitionError, NotFoundError, not_found
 from fti_assets.model_registry._files import read_beside, read_model_file
 from fti_assets.model_registry._mlflow import connect, every
-from fti_assets.model_registry._registration import every_version, is_half_registered
+from fti_assets.model_registry._registration import every_version, is_half_registered, is_ours
 from fti_assets.model_registry._run import CARD, CURVE, ENVIRONMENT, SLICES
 from fti_assets.model_registry.environment import packages
 from fti_assets.model_registry.model_version import CHALLENGER, CHAMPION, PREVIOUS, LoadedModel, ModelVersion
 from fti_assets.model_registry.promotion import Promotion, counted, read_log, standing
 from fti_assets.predictive_models import read_model
+from fti_assets.vocabulary import checked_name
 
 _NEXT = {
     CHAMPION: "Materialize the asset models/{name}_validation: it promotes the challenger if its gates pass.",
@@ -36,10 +37,10 @@ class RegisteredModels:
         return connect(self.tracking_uri)
 
     def models(self) -> list[str]:
-        """The names of the models that have a version."""
+        """The names of the models that have a version; those that others registered in the same store are not among them."""
         challengers = {one.name: one.aliases.get(CHALLENGER) for one in every(self._client.search_registered_models)}
-        found = (one for one in every(self._client.search_model_versions) if one.name in challengers)
-        return sorted({one.name for one in found if not is_half_registered(one, challengers[one.name])})
+        found = (one for one in every(self._client.search_model_versions) if one.name in challengers and is_ours(one))
+        return sorted({one.name for one in found if _is_name(one.name) and not is_half_registered(one, challengers[one.name])})
 
     def versions(self, name: str) -> list[ModelVersion]:
         """Every version, the newest first.
@@ -62,6 +63,9 @@ class RegisteredModels:
         aliases = self._aliases(name)
         number = self._number(name, alias_or_version, aliases)
         found = self._client.get_model_version(name, str(number))
+        if not is_ours(found):
+            step = f"Let '{alias_or_version}' point to one of: {', '.join(map(str, self._numbers(name, aliases))) or 'none'}."
+            raise NotFoundError(f"{name} version {number} was registered by other means than this registry.", next_step=step)
         run = self._client.get_run(found.run_id)
         return _version(found, aliases, run.info.experiment_id, run.data.metrics)
 
@@ -120,7 +124,7 @@ class RegisteredModels:
         from mlflow.exceptions import MlflowException
 
         try:
-            found = self._client.get_registered_model(name)
+            found = self._client.get_registered_model(checked_name(name, "A model"))
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
@@ -129,9 +133,9 @@ class RegisteredModels:
         return standing(read_log(found.tags), {alias: int(version) for alias, version in found.aliases.items()})
 
     def _visible(self, name: str, aliases: Mapping[str, int] | None = None) -> list[Any]:
-        """The versions that are registered wholly."""
+        """The versions that are registered wholly, by this registry."""
         challenger = (self._aliases(name) if aliases is None else aliases).get(CHALLENGER)
-        return [one for one in every_version(self._client, name) if not is_half_registered(one, challenger)]
+        return [one for one in every_version(self._client, name) if is_ours(one) and not is_half_registered(one, challenger)]
 
     def _numbers(self, name: str, aliases: Mapping[str, int] | None = None) -> list[int]:
         return sorted(int(one.version) for one in self._visible(name, aliases))
@@ -155,6 +159,14 @@ class RegisteredModels:
         condition = f"attributes.run_id IN ({', '.join(map(repr, wanted))})"
         runs = every(self._client.search_runs, experiment_ids=[experiment.experiment_id], filter_string=condition)
         return {run.info.run_id: (run.info.experiment_id, run.data.metrics) for run in runs}
+
+
+def _is_name(name: str) -> bool:
+    try:
+        checked_name(name, "A model")
+    except DefinitionError:
+        return False
+    return True
 
 
 def _version(found: Any, aliases: Mapping[str, int], experiment_id: str, metrics: Mapping[str, float]) -> ModelVersion:

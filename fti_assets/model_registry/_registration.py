@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 from fti_assets.model_registry._mlflow import every
@@ -15,11 +16,17 @@ BEGUN = "registration"
 """Tag of a version until the alias `challenger` points to it."""
 _LONGEST_DESCRIPTION = 5000
 """Characters that a description may have in every database."""
+_log = logging.getLogger(__name__)
 
 
 def is_half_registered(version: Any, challenger: int | None) -> bool:
     """Whether its registration was broken off, or is going on. The alias is what counts."""
     return BEGUN in version.tags and int(version.version) != challenger
+
+
+def is_ours(version: Any) -> bool:
+    """Whether this registry made it; anybody may register something in a shared server."""
+    return bool(version.run_id) and "model_sha256" in version.tags
 
 
 def every_version(client: Any, name: str) -> list[Any]:
@@ -28,7 +35,13 @@ def every_version(client: Any, name: str) -> list[Any]:
 
 
 def register(client: Any, source: str, model: Model, run_id: str, files: LoggedFiles, record: TrainingRecord) -> int:
-    """Makes a version with all its tags, and lets `challenger` point to it; if that fails there is none. Under the lock."""
+    """Makes a version with all its tags, and lets `challenger` point to it; if that fails there is none. Under the lock.
+
+    The alias is what counts: whatever fails after it is set is logged, and left to the next change of the model.
+    """
+    from mlflow.exceptions import MlflowException
+
+    before = _challenger(client, model.name)
     created = client.create_model_version(
         model.name,
         source,
@@ -43,11 +56,33 @@ def register(client: Any, source: str, model: Model, run_id: str, files: LoggedF
         link = json.dumps([{"name": model.name, "version": int(number)}])
         client.set_logged_model_tags(files.model_id, {"mlflow.modelVersions": link})  # the UI shows it as registered
         client.set_registered_model_alias(model.name, CHALLENGER, number)
-    except BaseException:
-        client.delete_model_version(model.name, number)
-        raise
-    client.delete_model_version_tag(model.name, number, BEGUN)
+        client.delete_model_version_tag(model.name, number, BEGUN)
+    except BaseException as error:
+        counts = _counts(client, model.name, number, before)
+        if not counts or not isinstance(error, MlflowException | OSError):  # who is told to stop does stop
+            raise
+        _log.warning("%s version %s is registered, but not all was written: %s", model.name, number, error)
     return int(number)
+
+
+def _counts(client: Any, name: str, number: str, before: str | None) -> bool:
+    """Whether a registration that was broken off counts; if not, it is taken back. Without an answer the next change settles it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if _challenger(client, name) == number:
+            return True
+        client.delete_model_version(name, number)
+        if before is not None and _challenger(client, name) is None:  # the alias was set in between, and went with the version
+            client.set_registered_model_alias(name, CHALLENGER, before)
+    except (MlflowException, OSError) as error:
+        _log.warning("Whether %s version %s was registered is not known: %s", name, number, error)
+    return False
+
+
+def _challenger(client: Any, name: str) -> str | None:
+    found = client.get_registered_model(name).aliases.get(CHALLENGER)
+    return None if found is None else str(found)
 
 
 def settle_versions(client: Any, name: str, challenger: int | None) -> None:

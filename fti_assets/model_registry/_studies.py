@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from fti_assets.model_registry._mlflow import every, quiet
+from fti_assets.model_registry._mlflow import every
+from fti_assets.model_registry._own_runs import BACKTEST, KIND, SEARCH, TRIAL, own_run
 
-KIND = "fti.kind"
-SEARCH, TRIAL, BACKTEST = "search", "trial", "backtest"
 _PARENT = "mlflow.parentRunId"
 _CUTOFF = "fti.cutoff"
-_NAME = "fti.name"
+NAME = "fti.name"
+"""Tag of a search and of its trials: the name of the search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +37,13 @@ def log_search(client: Any, experiment_id: str, name: str, trials: Sequence[Logg
     Returns:
         The id of the search's run.
     """
-    old = _found(client, experiment_id, {KIND: SEARCH, _NAME: name})
-    with _run(client, experiment_id, f"search {name}", {KIND: SEARCH, _NAME: name}) as parent:
+    old = _found(client, experiment_id, {KIND: SEARCH, NAME: name})
+    with own_run(client, experiment_id, f"search {name}", {NAME: name}, kind=SEARCH) as parent:
         losses = [trial.metrics for trial in trials if trial.metrics]
         _log(client, parent, {"trials": len(trials), "completed": sum(trial.state == "complete" for trial in trials)}, {})
         for trial in trials:
-            tags = {KIND: TRIAL, _PARENT: parent, "state": trial.state}
-            with _run(client, experiment_id, f"trial {trial.number}", tags) as child:
+            tags = {NAME: name, _PARENT: parent, "state": trial.state}
+            with own_run(client, experiment_id, f"trial {trial.number}", tags, kind=TRIAL) as child:
                 _log(client, child, trial.params, trial.metrics)
         best = {key: min(one[key] for one in losses) for key in (losses[0] if losses else {}) if key.startswith("log_loss")}
         _log(client, parent, {}, {f"best_{key}": value for key, value in best.items()})
@@ -64,9 +63,9 @@ def log_backtest(
     tags: Mapping[str, str],
 ) -> str:
     """One run for one cut-off; the run of an earlier backtest with this cut-off is replaced. Returns its id."""
-    about = {KIND: BACKTEST, _CUTOFF: cutoff.isoformat()}
-    old = _found(client, experiment_id, about)
-    with _run(client, experiment_id, f"backtest {cutoff.isoformat()}", {**tags, **about}) as run:
+    about = {_CUTOFF: cutoff.isoformat()}
+    old = _found(client, experiment_id, {KIND: BACKTEST, **about})
+    with own_run(client, experiment_id, f"backtest {cutoff.isoformat()}", {**tags, **about}, kind=BACKTEST) as run:
         _log(client, run, params, metrics)
     for one in old:
         client.delete_run(one.info.run_id)
@@ -82,18 +81,6 @@ def backtests(client: Any, experiment_id: str) -> list[tuple[date, dict[str, flo
 def _found(client: Any, experiment_id: str, tags: Mapping[str, str]) -> list[Any]:
     condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
     return list(every(client.search_runs, experiment_ids=[experiment_id], filter_string=condition))
-
-
-@contextmanager
-def _run(client: Any, experiment_id: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
-    with quiet():
-        run = client.create_run(experiment_id, run_name=name, tags=dict(tags))
-    try:
-        yield run.info.run_id
-    except BaseException:
-        client.set_terminated(run.info.run_id, "FAILED")
-        raise
-    client.set_terminated(run.info.run_id, "FINISHED")
 
 
 def _log(client: Any, run_id: str, params: Mapping[str, Any], metrics: Mapping[str, float]) -> None:

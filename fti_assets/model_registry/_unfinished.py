@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from fti_assets.model_registry._artifacts import delete_artifacts
 from fti_assets.model_registry._mlflow import every
-from fti_assets.model_registry._process import Process
-
-PROCESS = "process"
-"""Tag of a run: the process that trains."""
-IDENTITY = ("dagster_run_id", "asset", "partition")
-"""Tags by which the same work is known when it is repeated; without the first it is not."""
+from fti_assets.model_registry._own_runs import is_own, process_of
 
 
-def settle_runs(client: Any, tracking_uri: str, experiment_id: str, tags: Mapping[str, str], registered: set[str]) -> None:
+def settle_runs(
+    client: Any, tracking_uri: str, experiment_id: str, tags: Mapping[str, str], registered: Callable[[], Collection[str]]
+) -> None:
     """Clears up before a training.
 
     Args:
@@ -23,12 +20,13 @@ def settle_runs(client: Any, tracking_uri: str, experiment_id: str, tags: Mappin
         tracking_uri: of the store.
         experiment_id: of the model.
         tags: of the run that is about to begin.
-        registered: ids of the runs that have a version; one that was killed after it was registered has finished.
+        registered: finds the ids of the runs that have a version; one that was killed after it was registered has finished.
     """
-    for run in every(client.search_runs, experiment_ids=[experiment_id], filter_string="attributes.status != 'FINISHED'"):
-        if run.info.status == "RUNNING" and not _is_dead(run):
-            continue
-        if run.info.run_id in registered:
+    found = every(client.search_runs, experiment_ids=[experiment_id], filter_string="attributes.status != 'FINISHED'")
+    left = [run for run in found if is_own(run) and (run.info.status != "RUNNING" or _is_dead(run))]
+    having_version = registered() if left else ()  # asked after the runs: what is in neither has no version
+    for run in left:
+        if run.info.run_id in having_version:
             client.set_terminated(run.info.run_id, "FINISHED")
         elif _same_work(run.data.tags, tags):
             remove_run(client, tracking_uri, run)
@@ -37,12 +35,12 @@ def settle_runs(client: Any, tracking_uri: str, experiment_id: str, tags: Mappin
 
 
 def remove_run(client: Any, tracking_uri: str, run: Any) -> None:
-    """Deletes a run, its models and their files."""
+    """Deletes the files of a run and its models, then the entries: if it is broken off, what is left is found again."""
     for model in _models(client, run):
-        client.delete_logged_model(model.model_id)
         delete_artifacts(tracking_uri, model.artifact_location)
-    client.delete_run(run.info.run_id)
+        client.delete_logged_model(model.model_id)
     delete_artifacts(tracking_uri, run.info.artifact_uri)
+    client.delete_run(run.info.run_id)
 
 
 def _end(client: Any, run: Any) -> None:
@@ -58,9 +56,15 @@ def _models(client: Any, run: Any) -> list[Any]:
 
 
 def _is_dead(run: Any) -> bool:
-    process = Process.read(run.data.tags.get(PROCESS))
+    process = process_of(run)
     return process is not None and process.is_dead
 
 
 def _same_work(old: Mapping[str, str], new: Mapping[str, str]) -> bool:
-    return IDENTITY[0] in new and all(old.get(name) == new.get(name) for name in IDENTITY)
+    return new.get("dagster_run_id") is not None and _identity(old) == _identity(new)
+
+
+def _identity(tags: Mapping[str, str]) -> tuple[str | None, ...]:
+    """By which the same work is known when it is repeated; a repeated run of Dagster has a new id, but the same root."""
+    root = tags.get("dagster_root_run_id") or tags.get("dagster_run_id")
+    return root, tags.get("asset"), tags.get("partition")

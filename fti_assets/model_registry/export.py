@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -27,9 +28,13 @@ def export(registry: RegisteredModels, version: ModelVersion, folder: Path) -> l
         The files.
 
     Raises:
-        FtiError: the folder is there already and not empty.
+        FtiError: the folder is there already and not empty, is a link, or is the working directory.
         TamperedModelError: the model file is not the one that was registered; nothing was written.
     """
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100  # as `.` has no name; a link stays one
+    if folder.is_symlink() or folder == Path.cwd():
+        what = "a link" if folder.is_symlink() else "the working directory"
+        raise FtiError(f"'{folder}' is {what}.", next_step="Name a new folder.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FtiError(f"'{folder}' is there already, and not an empty folder.", next_step="Name a new one.")
     content = _content(registry, version)

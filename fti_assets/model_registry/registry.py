@@ -9,13 +9,14 @@ from typing import Literal
 from fti_assets.errors import FtiError
 from fti_assets.model_registry._lock import FileRegistryLock, RegistryLock, ServerRegistryLock
 from fti_assets.model_registry._mlflow import every, sqlite_file
+from fti_assets.model_registry._own_runs import TRAINING, own_run
 from fti_assets.model_registry._promotions import PromotionLog, decide
 from fti_assets.model_registry._reading import RegisteredModels
 from fti_assets.model_registry._registration import ensure_model, register
 from fti_assets.model_registry._run import log_run
 from fti_assets.model_registry._studies import LoggedTrial, backtests, log_backtest, log_search
-from fti_assets.model_registry._training_run import training_run
-from fti_assets.model_registry._unfinished import remove_run, settle_runs
+from fti_assets.model_registry._unfinished import settle_runs
+from fti_assets.model_registry._unneeded import remove_if_unneeded
 from fti_assets.model_registry.errors import ChampionChangedError, NeededVersionError
 from fti_assets.model_registry.model_version import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion
 from fti_assets.model_registry.training_record import TrainingRecord
@@ -48,12 +49,12 @@ class ModelRegistry(RegisteredModels):
         """Logs a training as an MLflow run and registers its model as a new version with the alias `challenger`.
 
         If anything fails, the run is marked as failed and no version exists. What trainings of killed processes left is cleared
-        up before, and so is the unfinished run of the same Dagster run, asset and partition.
+        up before, and so is the unfinished run of the same Dagster run (or of the one that it repeats), asset and partition.
         """
         experiment_id = self._experiment_id(model.name)
         tags = {"asset": "/".join(model.asset_key), **record.tags}
-        settle_runs(self._client, self.tracking_uri, experiment_id, tags, self._registered_runs(model.name))
-        with training_run(self._client, experiment_id, record.run_name, tags) as run_id:
+        settle_runs(self._client, self.tracking_uri, experiment_id, tags, lambda: self._registered_runs(model.name))
+        with own_run(self._client, experiment_id, record.run_name, tags, kind=TRAINING) as run_id:
             files = log_run(self._client, run_id, experiment_id, model.name, record)
             # An embedded store looks `models:/ID` up at the process-wide tracking address; a server looks it up in itself.
             source = f"models:/{files.model_id}" if self.tracking_uri.startswith("http") else files.location
@@ -91,10 +92,10 @@ class ModelRegistry(RegisteredModels):
             RegistryLockedError: another process changes the model and does not finish.
             TamperedModelError: its file is not the one that was registered.
         """
-        self._verified(self.get(name, version))
+        verified = self._verify(self.get(name, version))
         with self._lock.hold(name, f"promoting version {version}"):
             log = self._log(name)
-            self.get(name, version)  # it may have been deleted meanwhile
+            self._verify(self.get(name, version), verified)  # it may have been deleted meanwhile
             if expected_champion not in ("any", log.champion):
                 raise _champion_changed(name, version, expected_champion, log)
             if log.champion == version:
@@ -111,10 +112,10 @@ class ModelRegistry(RegisteredModels):
         Raises:
             NotFoundError: there is no previous champion.
         """
-        self._verified(self.get(name, PREVIOUS))
+        verified = self._verify(self.get(name, PREVIOUS))
         with self._lock.hold(name, "rolling back"):
             log = self._log(name)
-            version = self.get(name, PREVIOUS).version
+            version = self._verify(self.get(name, PREVIOUS), verified).version
             log.change("rollback", version, reason=reason, figures={}, run=run)
         return self.get(name, version)
 
@@ -137,15 +138,17 @@ class ModelRegistry(RegisteredModels):
         Raises:
             NeededVersionError: it is the champion or `previous`, or predictions refer to it.
         """
-        self.get(name, version)
+        _refuse_needed(self.get(name, version))
+        _refuse_predicted(name, version, predicted)  # may take long, so without the lock
         with self._lock.hold(name, f"deleting version {version}"):
-            log, gone = self._log(name), self.get(name, version)
-            _refuse_needed(gone, predicted)
+            log = self._log(name)
             rest = [number for number in self._numbers(name) if number != version]
             if log.aliases.get(CHALLENGER) == version and rest:
                 self._client.set_registered_model_alias(name, CHALLENGER, str(max(rest)))
+            gone = self.get(name, version)
+            _refuse_needed(gone)  # MLflow's own UI takes no lock, so it is asked last
             self._client.delete_model_version(name, str(version))
-        remove_run(self._client, self.tracking_uri, self._client.get_run(gone.run_id))
+        remove_if_unneeded(self._client, self.tracking_uri, gone.run_id)
         return gone
 
     def log_search(self, model: Model, *, name: str, trials: Sequence[LoggedTrial]) -> str:
@@ -170,30 +173,47 @@ class ModelRegistry(RegisteredModels):
         return backtests(self._client, experiment.experiment_id) if experiment else []
 
     def _experiment_id(self, name: str) -> str:
+        from mlflow.exceptions import MlflowException
+
         found = self._client.get_experiment_by_name(checked_name(name, "A model"))
         if found is not None:
             return str(found.experiment_id)
         location = f"{self.artifact_root.rstrip('/')}/{name}" if self.artifact_root else None
-        return str(self._client.create_experiment(name, artifact_location=location))
+        try:
+            return str(self._client.create_experiment(name, artifact_location=location))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return str(self._client.get_experiment_by_name(name).experiment_id)  # another training was quicker
 
     def _registered_runs(self, name: str) -> set[str]:
         """The runs that have a version, if there is a model of that name."""
         found = [one for one in every(self._client.search_registered_models) if one.name == name]
         return {version.run_id for version in self._visible(name)} if found else set()
 
+    def _verify(self, version: ModelVersion, verified: ModelVersion | None = None) -> ModelVersion:
+        """The version, its file compared with its SHA-256, unless it is the one that was verified already."""
+        if verified is None or (version.version, version.tags["model_sha256"]) != (verified.version, verified.tags["model_sha256"]):
+            self._verified(version)
+        return version
+
     def _log(self, name: str) -> PromotionLog:
         self._aliases(name)
         return PromotionLog(self._client, name)
 
 
-def _refuse_needed(version: ModelVersion, predicted: Predicted) -> None:
+def _refuse_needed(version: ModelVersion) -> None:
     needed = [alias for alias in (CHAMPION, PREVIOUS) if alias in version.aliases]
     if needed:
         step = "Promote another version first." if CHAMPION in needed else "It is what a rollback goes back to."
         raise NeededVersionError(f"{version} is the {needed[0]}{' champion' * (needed[0] == PREVIOUS)}.", next_step=step)
-    if version.version in set(predicted() if callable(predicted) else predicted):
+
+
+def _refuse_predicted(name: str, version: int, predicted: Predicted) -> None:
+    if version in set(predicted() if callable(predicted) else predicted):
         raise NeededVersionError(
-            f"Predictions refer to {version}.", next_step="Keep it as long as they are kept, so that they can be explained."
+            f"Predictions refer to {name} version {version}.",
+            next_step="Keep it as long as they are kept, so that they can be explained.",
         )
 
 

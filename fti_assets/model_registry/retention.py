@@ -9,16 +9,17 @@ from typing import Any, Literal
 
 from fti_assets.model_registry._lock import forget_marks
 from fti_assets.model_registry._mlflow import every
-from fti_assets.model_registry._process import Process
-from fti_assets.model_registry._registration import every_version
-from fti_assets.model_registry._studies import BACKTEST, KIND
-from fti_assets.model_registry._unfinished import PROCESS, remove_run
+from fti_assets.model_registry._own_runs import BACKTEST, KIND, is_own, process_of
+from fti_assets.model_registry._studies import NAME
+from fti_assets.model_registry._unneeded import needed_runs, remove_if_unneeded
 from fti_assets.model_registry.errors import NeededVersionError
 from fti_assets.model_registry.model_version import ModelVersion
 from fti_assets.model_registry.registry import ModelRegistry
 
 PredictedBy = Callable[[str], Collection[int]]
 """Gives the versions of a model that predictions refer to; it raises where that cannot be found out."""
+ABANDONED_AFTER_DAYS = 14.0
+"""Age from which a run that nobody ended is taken for abandoned, unless its process is known to live."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +42,10 @@ class StoredRun:
     Attributes:
         model: whose experiment it is in.
         status: as MLflow says it: `FINISHED`, `FAILED`, `KILLED`, `RUNNING`.
-        kind: `search`, `trial`, `backtest`; empty for a training.
+        kind: `training`, `search`, `trial`, `backtest`.
         began: UTC.
-        abandoned: whether it runs no more, although nobody ended it.
+        alive: whether its process is known to run; None where nothing is known of it, as in another pod.
+        search: name of the search that it is, or is a trial of; empty for the others.
     """
 
     model: str
@@ -51,7 +53,8 @@ class StoredRun:
     status: str
     kind: str
     began: datetime
-    abandoned: bool = False
+    alive: bool | None = None
+    search: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,16 +82,21 @@ def plan_retention(
     policy: RegistryRetention,
     now: datetime,
 ) -> list[Removal]:
-    """What is to be deleted: never a version that has an alias or that predictions refer to, and no backtest.
+    """What is to be deleted: never a version that has an alias or that predictions refer to, the search that a kept version
+    came of, or a backtest.
 
     Args:
         versions: of all models.
-        runs: those without a version.
+        runs: those of this platform without a version.
         predicted: by model the versions that predictions refer to; of a model that is not in it no version is deleted.
         policy: what is kept for its age.
         now: UTC.
     """
-    return [*_versions(versions, predicted, policy, now), *_runs(runs, policy, now)]
+    going = list(_versions(versions, predicted, policy, now))
+    numbers = {(one.model, one.number) for one in going}
+    kept = [one for one in versions if (one.name, one.version) not in numbers]
+    searches = {(one.name, one.tags["search"]) for one in kept if "search" in one.tags}
+    return [*going, *_runs(runs, searches, policy, now)]
 
 
 def _versions(
@@ -102,23 +110,31 @@ def _versions(
             yield Removal(what="version", model=one.name, number=one.version, run_id=one.run_id, why=why)
 
 
-def _runs(runs: Sequence[StoredRun], policy: RegistryRetention, now: datetime) -> Iterator[Removal]:
+def _runs(
+    runs: Sequence[StoredRun], searches: Collection[tuple[str, str]], policy: RegistryRetention, now: datetime
+) -> Iterator[Removal]:
     for run in runs:
         age = (now - run.began) / timedelta(days=1)
-        goes_on = run.status in ("RUNNING", "SCHEDULED") and not run.abandoned
-        if age > policy.keep_run_days and not goes_on and run.kind != BACKTEST:
-            why = f"{run.kind or 'training'} without a version, {run.status.lower()}, {age:.0f} days old"
+        needed = run.kind == BACKTEST or (run.model, run.search) in searches or _goes_on(run, age)
+        if age > policy.keep_run_days and not needed:
+            why = f"{run.kind} without a version, {run.status.lower()}, {age:.0f} days old"
             yield Removal(what="run", model=run.model, number=None, run_id=run.run_id, why=why)
+
+
+def _goes_on(run: StoredRun, age: float) -> bool:
+    if run.status not in ("RUNNING", "SCHEDULED"):
+        return False
+    return age <= ABANDONED_AFTER_DAYS if run.alive is None else run.alive
 
 
 def unregistered_runs(registry: ModelRegistry) -> list[StoredRun]:
     """The runs of this platform that made no version; those of others in the same store are not looked at."""
     client, found = registry._client, []
     for experiment in every(client.search_experiments):
-        registered = {one.run_id for one in every_version(client, experiment.name)}
         runs = every(client.search_runs, experiment_ids=[experiment.experiment_id])
-        found += [_stored(experiment.name, run) for run in runs if _is_ours(run) and run.info.run_id not in registered]
-    return found
+        found += [_stored(experiment.name, run) for run in runs if is_own(run)]
+    needed = needed_runs(client)  # asked after the runs, as a training may register meanwhile
+    return [run for run in found if run.run_id not in needed]
 
 
 def plan_for(registry: ModelRegistry, predicted: PredictedBy, policy: RegistryRetention) -> list[Removal]:
@@ -137,11 +153,10 @@ def carry_out(registry: ModelRegistry, plan: Sequence[Removal], predicted: Predi
     done = []
     for removal in plan:
         if removal.number is None:
-            run = registry._client.get_run(removal.run_id)
-            remove_run(registry._client, registry.tracking_uri, run)
-        elif not _delete(registry, removal.model, removal.number, predicted):
-            continue
-        done.append(removal)
+            went = remove_if_unneeded(registry._client, registry.tracking_uri, removal.run_id)
+        else:
+            went = _delete(registry, removal.model, removal.number, predicted)
+        done += [removal] if went else []
     forget_marks(registry._client)
     return done
 
@@ -156,17 +171,15 @@ def _delete(registry: ModelRegistry, name: str, number: int, predicted: Predicte
     return True
 
 
-def _is_ours(run: Any) -> bool:
-    return "asset" in run.data.tags or KIND in run.data.tags
-
-
 def _stored(model: str, run: Any) -> StoredRun:
-    process = Process.read(run.data.tags.get(PROCESS))
+    process, tags = process_of(run), run.data.tags
+    known = process is not None and (process.is_alive or process.is_dead)
     return StoredRun(
         model=model,
         run_id=run.info.run_id,
         status=run.info.status,
-        kind=run.data.tags.get(KIND, ""),
+        kind=tags[KIND],
         began=datetime.fromtimestamp(run.info.start_time / 1000, UTC),
-        abandoned=process is not None and process.is_dead,
+        alive=process.is_alive if process is not None and known else None,
+        search=tags.get(NAME, ""),
     )

@@ -6,14 +6,23 @@ from datetime import date
 
 import dagster as dg
 from dagster._core.definitions.metadata import RawMetadataValue
+from pydantic import Field
 
+from fti_assets.pipelines.compute import ComputeResource, run_backtest
 from fti_assets.pipelines.failures import told_plainly
 from fti_assets.pipelines.resources import LakeResource, RegistryResource
-from fti_assets.pipelines.specs import asset_key, dataset_spec
+from fti_assets.pipelines.specs import GPU, GPU_TAGS, asset_key, dataset_spec
 from fti_assets.pipelines.training import picture
-from fti_assets.training import TrainingProgram, TrainingRun, backtest
+from fti_assets.pipelines.training_task import TrainingTask
+from fti_assets.training import TrainingProgram
 from fti_assets.training.figures import over_cutoffs
 from fti_assets.vocabulary import Daily
+
+
+class BacktestConfig(dg.Config):
+    """Run configuration of a backtest."""
+
+    compute: str | None = Field(default=None, description="Profile of the place to train in; chosen as for the model unless given.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +47,36 @@ class BacktestPipeline:
             owners=[model.owner],
             kinds={self.program.framework, "mlflow"},
             partitions_def=dg.StaticPartitionsDefinition(list(self.cutoffs)),
+            tags=GPU_TAGS if model.needs_gpu else {},
         )
 
-        @dg.multi_asset(name=f"models__{model.name}_backtest", specs=[spec])
-        def look_back(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        @dg.multi_asset(
+            name=f"models__{model.name}_backtest",
+            specs=[spec],
+            op_tags=GPU_TAGS if model.needs_gpu else {},
+            pool=GPU if model.needs_gpu else None,
+        )
+        def look_back(
+            context: dg.AssetExecutionContext,
+            config: BacktestConfig,
+            lake: LakeResource,
+            registry: RegistryResource,
+            compute: ComputeResource,
+        ) -> dg.MaterializeResult:  # type: ignore[type-arg]
             with told_plainly():
-                run = TrainingRun(progress=context.log.info)
-                tags = {"dagster_run_id": context.run.run_id}
-                cutoff = Daily.day(context.partition_key)
-                done = backtest(self.program, lake.store, registry.registry, cutoff, run=run, tags=tags)
+                task = TrainingTask(
+                    program=self.program,
+                    context=context,
+                    lake=lake,
+                    registry=registry,
+                    choice=compute.choose(config.compute, needs_gpu=model.needs_gpu),
+                    cutoff=Daily.day(context.partition_key),
+                )
+                done = run_backtest(task)
                 known = registry.registry.backtests(model.name)
                 shown = {"over_time": picture(over_cutoffs(dict(known)), "backtest"), "table": _table(known)}
-                return dg.MaterializeResult(metadata={"dataset_id": done.manifest.id, **done.metrics, **shown})
+                about = {"compute": task.choice.name, "dataset_id": done.dataset_id}
+                return dg.MaterializeResult(metadata={**about, **done.metrics, **shown})
 
         return [look_back]
 

@@ -3,7 +3,8 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import dagster as dg
 
@@ -15,24 +16,24 @@ from fti_assets.compute import (
     chosen_cards,
     gpus,
     hold_card,
+    lock_names,
     locks_folder,
     resolve_device,
     run_child,
     visible_cards,
 )
 from fti_assets.compute.cards import VISIBLE
-from fti_assets.model_registry import ModelVersion
-from fti_assets.pipelines.training_task import TrainingTask, addresses, import_path
+from fti_assets.pipelines.training_task import TrainingTask, addresses, import_path, said_by_worker
 from fti_assets.training import TrainingSpec
 
 WORKER = ("-m", "fti_assets.training.worker")
 
 
-def train_in_child(task: TrainingTask, profile: ProcessProfile | GpuProfile, *, count: Callable[[], int] = gpus) -> ModelVersion:
-    """Trains in a child process.
+def run_in_child(task: TrainingTask, profile: ProcessProfile | GpuProfile, *, count: Callable[[], int] = gpus) -> Mapping[str, Any]:
+    """Does a task in a child process; returns what its worker told.
 
     Args:
-        task: what is to be trained.
+        task: what is to be done.
         profile: how the child is to be.
         count: tells how many GPUs there are.
 
@@ -42,26 +43,27 @@ def train_in_child(task: TrainingTask, profile: ProcessProfile | GpuProfile, *, 
         TrainingFailedError: the worker failed or died; the error says of what.
     """
     if isinstance(profile, ProcessProfile):
-        return _train(task, profile, task.spec(device=profile.device, fallback_to_cpu=profile.fallback_to_cpu), {})
+        return _run(task, profile, task.spec(device=profile.device, fallback_to_cpu=profile.fallback_to_cpu), {})
     device = resolve_device("cuda", fallback_to_cpu=profile.fallback_to_cpu, warn=task.context.log.warning, count=count)
     if device == "cpu":
-        return _train(task, profile, task.spec(device="cpu"), {VISIBLE: ""})
+        return _run(task, profile, task.spec(device="cpu"), {VISIBLE: ""})
     with card_for(task.program.model.name, profile, visible_cards(count=count)) as card:
         task.context.log.info(f"Training on card {card}")
-        return _train(task, profile, task.spec(device="cuda"), {VISIBLE: card})
+        return _run(task, profile, task.spec(device="cuda"), {VISIBLE: card})
 
 
 @contextmanager
 def card_for(model: str, profile: GpuProfile, visible: Sequence[str]) -> Iterator[str]:
     """Holds one of the cards that the profile allows, of those that are visible."""
     cards, folder = chosen_cards(profile.cards, visible), profile.locks or locks_folder()
-    with hold_card(cards, f"training of '{model}'", folder=folder, wait_seconds=profile.wait_seconds) as card:
+    purpose, locks = f"training of '{model}'", lock_names(visible)
+    with hold_card(cards, purpose, folder=folder, wait_seconds=profile.wait_seconds, locks=locks) as card:
         yield card
 
 
-def _train(
+def _run(
     task: TrainingTask, profile: ProcessProfile | GpuProfile, spec: TrainingSpec, variables: Mapping[str, str]
-) -> ModelVersion:
+) -> Mapping[str, Any]:
     with dg.open_pipes_session(
         context=task.context.op_execution_context,  # that of assets warns of what Pipes asks it
         context_injector=dg.PipesTempFileContextInjector(),
@@ -75,8 +77,8 @@ def _train(
             grace=profile.grace_seconds,
             on_line=_hand_on,
         )
-    said = session.get_custom_messages()  # those of a child that has ended are complete once the session is closed
-    return task.version(said[-1] if said else None, _cause(ended, profile))
+    said = said_by_worker(session.get_custom_messages())  # those of a child that has ended are complete once the session is closed
+    return task.answer(said, _cause(ended, profile))
 
 
 def _environment(task: TrainingTask, profile: ProcessProfile | GpuProfile) -> dict[str, str]:
@@ -95,5 +97,8 @@ def _cause(ended: Ended, profile: ProcessProfile | GpuProfile) -> str:
 
 
 def _hand_on(stream: str, line: str) -> None:
-    """To the streams of this process, from which Dagster takes the logs of the step."""
-    (sys.stdout if stream == "stdout" else sys.stderr).write(line)
+    """To the streams of this process, from which Dagster takes the logs of the step. A log that is lost costs no training."""
+    place = sys.stdout if stream == "stdout" else sys.stderr
+    encoding = place.encoding or "utf-8"
+    with suppress(OSError, ValueError):
+        place.write(line.encode(encoding, "replace").decode(encoding))

@@ -10,14 +10,15 @@ import duckdb
 
 from fti_assets.errors import FtiError
 from fti_assets.feature_store import LockedError
+from fti_assets.model_registry import RegistryLockedError
 
 
 @contextmanager
 def told_plainly() -> Iterator[None]:
-    """Turns the errors that a person can act upon into a `dg.Failure` with their sentence; only a busy lake is worth a retry."""
+    """Turns the errors that a person can act upon into a `dg.Failure` with their sentence; only a busy store is worth a retry."""
     try:
         yield
     except FtiError as error:
-        raise dg.Failure(description=str(error), allow_retries=isinstance(error, LockedError)) from error
+        raise dg.Failure(description=str(error), allow_retries=isinstance(error, LockedError | RegistryLockedError)) from error
     except duckdb.Error as error:
         raise dg.Failure(description=f"DuckDB refused a query of this step: {error}", allow_retries=False) from error

@@ -50,12 +50,12 @@ class ModelValidationPipeline:
         judged = judge_challenger(self.model, lake.store, models)
         measured, verdict, champion = judged.measured, judged.verdict, judged.champion
         judged.carry_out(models, run=context.run.run_id)
-        context.log.info(verdict.reason)
+        context.log.info(judged.reason)
         yield dg.MaterializeResult(
             asset_key=key,
             metadata={
                 "promoted": verdict.promoted,
-                "reason": verdict.reason,
+                "reason": judged.reason,
                 "challenger": judged.challenger.version,
                 "champion_before": champion.version if champion else "none",
                 "dataset_id": judged.manifest.id,

@@ -83,7 +83,9 @@ class RegistryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     tracking_uri: str | None = Field(
         default=None,
-        description="Where MLflow keeps runs and versions; `$MLFLOW_TRACKING_URI`, or SQLite in `$FTI_DATA_DIR`, unless given.",
+        description="Where MLflow keeps runs and versions, with user and password in `$MLFLOW_TRACKING_USERNAME` and"
+        " `$MLFLOW_TRACKING_PASSWORD`, since the UI shows this text; `$MLFLOW_TRACKING_URI`, or SQLite in `$FTI_DATA_DIR`,"
+        " unless given.",
     )
 
     @property

@@ -7,11 +7,13 @@ import dagster as dg
 from dagster._core.definitions.metadata import RawMetadataValue
 from pydantic import Field
 
+from fti_assets.pipelines.compute import ComputeResource, SearchedVersion, run_search
 from fti_assets.pipelines.failures import told_plainly
 from fti_assets.pipelines.resources import LakeResource, RegistryResource
 from fti_assets.pipelines.specs import GPU, GPU_TAGS, asset_key, dataset_spec
 from fti_assets.pipelines.training import picture
-from fti_assets.training import Searched, SearchSettings, TrainingProgram, TrainingRun, Trial, search
+from fti_assets.pipelines.training_task import TrainingTask
+from fti_assets.training import SearchSettings, TrainingProgram, Trial
 from fti_assets.training.figures import search_progress
 
 
@@ -22,6 +24,9 @@ class SearchConfig(dg.Config):
     trials: int = Field(default=30, description="Trials in all; those of a search that was ended count.")
     workers: int = Field(default=1, description="Processes at once.")
     seed: int = Field(default=0, description="Of the sampler; another one begins another search.")
+    compute: str | None = Field(
+        default=None, description="Profile of the place to search in; chosen as for the model unless given."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +59,23 @@ class SearchPipeline:
             pool=GPU if model.needs_gpu else None,
         )
         def look(
-            context: dg.AssetExecutionContext, config: SearchConfig, lake: LakeResource, registry: RegistryResource
+            context: dg.AssetExecutionContext,
+            config: SearchConfig,
+            lake: LakeResource,
+            registry: RegistryResource,
+            compute: ComputeResource,
         ) -> dg.MaterializeResult:  # type: ignore[type-arg]
             with told_plainly():
-                settings = SearchSettings(trials=config.trials, workers=config.workers, seed=config.seed)
-                found = search(
-                    self.program,
-                    lake.store,
-                    registry.registry,
-                    settings,
+                task = TrainingTask(
+                    program=self.program,
+                    context=context,
+                    lake=lake,
+                    registry=registry,
                     dataset_id=config.dataset_id,
-                    run=TrainingRun(progress=context.log.info),
-                    tags={"dagster_run_id": context.run.run_id},
+                    choice=compute.choose(config.compute, needs_gpu=model.needs_gpu),
+                    search=SearchSettings(trials=config.trials, workers=config.workers, seed=config.seed),
                 )
-                return dg.MaterializeResult(metadata=_metadata(found))
+                return dg.MaterializeResult(metadata={"compute": task.choice.name, **_metadata(run_search(task))})
 
         return [look]
 
@@ -77,15 +85,15 @@ def hyperparameter_search(program: TrainingProgram, *, job: str) -> SearchPipeli
     return SearchPipeline(program, job)
 
 
-def _metadata(found: Searched) -> dict[str, RawMetadataValue]:
+def _metadata(found: SearchedVersion) -> dict[str, RawMetadataValue]:
     states = [trial.state for trial in found.trials]
     return {
-        "version": found.trained.version.version,
+        "version": found.version.version,
         "trials": len(states),
         "pruned": states.count("pruned"),
         "failed": states.count("failed"),
         "best_log_loss_validation": found.best.loss or float("nan"),
-        "auc_test": found.trained.evaluations["test"].metrics["auc"],
+        "auc_test": found.version.metrics["auc_test"],
         "best": dg.MetadataValue.json(dict(found.best.params)),
         "table": dg.MetadataValue.md(_table(found.trials)),
         "progress": picture(search_progress([trial.loss for trial in found.trials]), "search"),

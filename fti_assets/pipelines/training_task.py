@@ -1,21 +1,24 @@
-"""What the asset of a model hands to the place where its training runs."""
+"""What the assets of a model, its search and its backtest hand to the place where they run."""
 
 import os
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
 from fti_assets.compute import Choice
 from fti_assets.errors import FtiError
 from fti_assets.feature_store import Manifest
-from fti_assets.model_registry import ModelVersion
 from fti_assets.pipelines.resources import LakeResource, RegistryResource
-from fti_assets.training import TrainingProgram, TrainingSpec
+from fti_assets.pipelines.run_tags import run_tags
+from fti_assets.training import SearchSettings, TrainingProgram, TrainingSpec
+from fti_assets.training.spec import RESULT
 
 
 class TrainingFailedError(FtiError):
@@ -27,16 +30,20 @@ class TrainingTask:
     """A training that is to be done for the asset of its model.
 
     Attributes:
-        dataset_id: version of the training dataset; the newest unless given.
         choice: the place where it is to run.
+        dataset_id: version of the training dataset; the newest unless given.
+        search: the settings, when the space of the program is to be searched.
+        cutoff: the day, when the program is to be backtested, which cuts a dataset of its own.
     """
 
     program: TrainingProgram
     context: dg.AssetExecutionContext
     lake: LakeResource
     registry: RegistryResource
-    dataset_id: str | None
     choice: Choice
+    dataset_id: str | None = None
+    search: SearchSettings | None = None
+    cutoff: date | None = None
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -45,37 +52,47 @@ class TrainingTask:
 
     @property
     def tags(self) -> dict[str, str]:
-        return {"dagster_run_id": self.context.run.run_id, "compute": self.choice.name}
+        return {**run_tags(self.context), "compute": self.choice.name}
 
     def spec(self, *, device: str, fallback_to_cpu: bool = False) -> TrainingSpec:
-        """What a worker is told. Its checkpoints are found again by a repetition: same model, dataset and seed."""
+        """What a worker is told. The checkpoints of a training are found again by a repetition: same model, dataset and seed."""
         made = TrainingSpec(
             program=self.program.reference,
-            dataset_id=self.manifest.id,
+            dataset_id=None if self.cutoff else self.manifest.id,
             device=device,
             fallback_to_cpu=fallback_to_cpu,
             threads=self.choice.profile.threads,
             tags=self.tags,
+            search=self.search,
+            cutoff=self.cutoff,
         )
+        if self.search or self.cutoff:
+            return made
         folder = Path("checkpoints") / self.program.model.name / f"{made.dataset_id}-{made.seed}"
         return made.model_copy(update={"checkpoints": folder})
 
-    def version(self, said: Mapping[str, object] | None, cause: str) -> ModelVersion:
-        """The version that a worker made.
+    def answer(self, said: Mapping[str, Any] | None, cause: str) -> Mapping[str, Any]:
+        """What a worker told of what it has done.
 
         Args:
             said: what the worker reported last, if anything.
             cause: why it died, if it did.
 
         Raises:
-            TrainingFailedError: it made none; the error says why, in the words of the worker if it had some.
+            TrainingFailedError: it did nothing; the error says why, in the words of the worker if it had some.
         """
         name = self.program.model.name
         if said is None:
             raise TrainingFailedError(f"The training of '{name}' with {self.choice} died. {cause}")
         if "failed" in said:
             raise TrainingFailedError(str(said["failed"]))
-        return self.registry.registry.get(name, str(said["version"]))
+        return said
+
+
+def said_by_worker(messages: Sequence[object]) -> Mapping[str, Any] | None:
+    """What the worker told of its end; messages that a program reports by itself are not its."""
+    told = [message[RESULT] for message in messages if isinstance(message, Mapping) and RESULT in message]
+    return told[-1] if told else None
 
 
 def addresses(lake: LakeResource, registry: RegistryResource) -> dict[str, str]:

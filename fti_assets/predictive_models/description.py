@@ -46,7 +46,7 @@ class Description:
             said = json.loads(text)
             transformations = FittedTransformations.from_data(said["transformations"])
             return cls(transformations=transformations, label=said["label"], settings=said["settings"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ModelFileError(
                 f"The description in {source} cannot be read: {error!r}.", next_step="Restore the file from a backup."
             ) from error

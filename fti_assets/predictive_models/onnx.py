@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import numpy as np
@@ -54,7 +55,7 @@ class OnnxModel:
 
     @classmethod
     def from_bytes(cls, content: bytes, *, source: str = "the given bytes") -> OnnxModel:
-        """Reads the content of a model file; `source` names it in errors. Weights outside the file are not looked for.
+        """Reads the content of a model file; `source` names it in errors. Weights outside the file are refused.
 
         Raises:
             ModelFileError: it was not written by `save`, or is damaged.
@@ -66,7 +67,9 @@ class OnnxModel:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            with TemporaryDirectory() as empty:  # where else it would look for weights is the working directory
+                options.add_session_config_entry("session.model_external_initializers_file_folder_path", empty)
+                session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except (errors.Fail, errors.InvalidArgument, errors.InvalidGraph, errors.InvalidProtobuf, errors.NotImplemented) as error:
             raise ModelFileError(f"ONNX Runtime cannot read {source} ({len(content):,} bytes): {error}.") from error
         described = Description.read(session.get_modelmeta().custom_metadata_map.get(KEY), source)

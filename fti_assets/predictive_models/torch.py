@@ -73,9 +73,9 @@ def build_network(shape: NetworkShape) -> torch.nn.Module:
 
         def __init__(self) -> None:
             super().__init__()
-            self.embeddings = torch.nn.ModuleList(
-                torch.nn.Embedding(count + 1, size) for (_, count), size in zip(shape.categories, shape.embedding, strict=True)
-            )
+            sizes = [(count + 1, size) for (_, count), size in zip(shape.categories, shape.embedding, strict=True)]
+            # Number 0 is missing, or not seen in training: it stays at zero, between the others.
+            self.embeddings = torch.nn.ModuleList(torch.nn.Embedding(*size, padding_idx=0) for size in sizes)
             widths = [len(shape.numbers) + sum(shape.embedding), *shape.hidden]
             layers: list[torch.nn.Module] = []
             for wide, narrow in itertools.pairwise(widths):

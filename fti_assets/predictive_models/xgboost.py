@@ -45,7 +45,7 @@ class XGBoostModel:
 
         matrix = self.transformations.matrix(rows)
         kinds = feature_types(self.transformations.columns)
-        data = xgboost.DMatrix(matrix, feature_types=kinds, feature_names=[column.name for column in self.transformations.columns])
+        data = xgboost.DMatrix(matrix, feature_types=kinds, feature_names=feature_names(self.transformations.columns))
         by_column = np.asarray(self.booster.predict(data, pred_contribs=True), dtype=np.float64)
         by_feature = [by_column[:, place].sum(axis=1) for place in self.transformations.places]
         return np.column_stack([*by_feature, by_column[:, -1]])
@@ -75,6 +75,11 @@ class XGBoostModel:
             raise ModelFileError(f"XGBoost cannot read {source} ({len(content):,} bytes): it is damaged or no model.") from error
         described = Description.read(booster.attr(KEY), source)
         return cls(booster, described.transformations, described.label)
+
+
+def feature_names(columns: tuple[MatrixColumn, ...]) -> list[str]:
+    """XGBoost's name of each column: its position, since XGBoost refuses some letters, and names may meet."""
+    return [f"f{position}" for position in range(len(columns))]
 
 
 def feature_types(columns: tuple[MatrixColumn, ...]) -> list[str]:

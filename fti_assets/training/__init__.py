@@ -42,7 +42,7 @@ from fti_assets.training.evaluation import (
     worst_slice,
 )
 from fti_assets.training.fitted_model import FittedModel
-from fti_assets.training.hyperparameters import Searched, SearchSettings, Trial, search
+from fti_assets.training.hyperparameters import Searched, search
 from fti_assets.training.program import TrainingProgram, find_program, training_program
 from fti_assets.training.report import Report, measure
 from fti_assets.training.rolling_origin import Origin, backtest, backtest_dataset
@@ -50,6 +50,7 @@ from fti_assets.training.run import StoppedError, TrainingRun
 from fti_assets.training.spec import SpecError, TrainingSpec
 from fti_assets.training.trainers import HistogramTrainer, LinearTrainer, TorchTrainer, Trainer, XGBoostTrainer
 from fti_assets.training.training import REPORTED, Trained, train
+from fti_assets.training.trials import SearchSettings, Trial
 
 __all__ = [
     "METRICS",

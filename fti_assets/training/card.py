@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from fti_assets.feature_store import Manifest
-from fti_assets.training.evaluation import METRICS, SliceMetrics
-from fti_assets.training.report import SMALLEST_SLICE, Report
-from fti_assets.vocabulary import SPLITS, Categorical, Column, Model, Numeric, RandomSplit, transformation_of
+from fti_assets.training.evaluation import SliceMetrics
+from fti_assets.training.evaluation.fairness import SMALLEST_GROUP
+from fti_assets.training.report import Report
+from fti_assets.vocabulary import METRICS, SPLITS, Categorical, Column, Daily, Model, Numeric, RandomSplit, transformation_of
 
 _MOST_FEATURES, _MOST_SLICES, _MOST_GROUPS, _MOST_EXPLAINED = 60, 20, 40, 10
 _PICTURES = "## Pictures"
@@ -126,7 +127,7 @@ def _fairness(report: Report) -> str:
         "rows",
         "base rate",
         "selected",
-        "by largest",
+        "by highest",
         "true positive rate",
         "false positive rate",
         "calibration",
@@ -138,15 +139,17 @@ def _fairness(report: Report) -> str:
             f"{one.rows:,}",
             one.base_rate,
             one.selection_rate,
-            "not known" if math.isnan(one.selection_ratio) else f"{one.selection_ratio:.2f}{' ⚠' * one.breaks_four_fifths}",
+            "too few rows" if one.has_too_few_rows else f"{one.selection_ratio:.2f}{' ⚠' * one.breaks_four_fifths}",
             *(one.true_positive_rate, one.false_positive_rate, one.calibration, one.auc),
         )
         for one in report.fairness
     ]
     flagged = sum(one.breaks_four_fifths for one in report.fairness)
+    compared = sum(not one.has_too_few_rows for one in report.fairness)
     said = (
-        f"At the threshold, {flagged} of {len(rows)} groups break the rule of four fifths (⚠): they, or the largest group of their"
-        " column, are selected less than four fifths as often as the other. Calibration is mean prediction minus base rate."
+        f"At the threshold, {flagged} of {compared} groups of at least {SMALLEST_GROUP} rows break the rule of four fifths (⚠):"
+        " they are selected less than four fifths as often as the group of their column that is selected most often. Calibration"
+        " is mean prediction minus base rate."
     )
     more = f"\n\n{len(rows) - _MOST_GROUPS} more groups were measured." if len(rows) > _MOST_GROUPS else ""
     return f"## Groups beside one another\n\n{said}\n\n{_table(names, rows[:_MOST_GROUPS])}{more}"
@@ -165,12 +168,11 @@ def _limits(model: Model, manifest: Manifest, report: Report) -> str:
 
 
 def _found_limits(model: Model, manifest: Manifest, report: Report) -> Iterator[str]:
-    first, last = manifest.splits["test"]
-    days = (datetime.fromisoformat(last) - datetime.fromisoformat(first)).days
     if isinstance(model.dataset.split, RandomSplit):
         yield "Rows were divided at random: how it does on days later than those it was trained on was not tested."
     else:
-        yield f"Tested on the {days} days from {_day(first)} to {_day(last)} (UTC) alone: nothing is known of other seasons."
+        first, last = manifest.splits["test"]
+        yield f"Tested on the {_days(model.dataset.calendar, first, last)} alone: nothing is known of other seasons."
     horizon = model.dataset.label_horizon
     waited = f" or whose label was not yet {_duration(horizon)} old at the cut-off" if horizon else ""
     if manifest.unlabelled_rows:
@@ -201,7 +203,8 @@ def _slice_limits(model: Model, rows: int, found: Sequence[SliceMetrics]) -> Ite
     for column in model.slices:
         rest = rows - sum(one.rows for one in found if one.column == column)
         if rest:
-            yield f"{rest:,} test rows have a value of `{column}` with under {SMALLEST_SLICE} rows: not measured by themselves."
+            few = f"with under {model.smallest_slice} rows"
+            yield f"{rest:,} test rows have a value of `{column}` {few}: not measured by themselves."
 
 
 def _features(model: Model) -> str:
@@ -262,5 +265,15 @@ def _day(instant: str) -> str:
     return instant[:10]
 
 
+def _days(calendar: Daily, first: str, last: str) -> str:
+    """How many days lie between two midnights of a calendar, and which; not as instants, as a day may have 23 or 25 hours."""
+    start, end = (calendar.day(calendar.key(datetime.fromisoformat(one))) for one in (first, last))
+    days = (end - start).days
+    return f"{days} day{'' if days == 1 else 's'} from {start} to {end} ({calendar.timezone})"
+
+
 def _duration(horizon: timedelta) -> str:
-    return f"{horizon.days} days" if horizon.days else f"{horizon.total_seconds() / 3600:g} hours"
+    """In days where it is so many whole ones, else in hours."""
+    if horizon % timedelta(days=1):
+        return f"{horizon / timedelta(hours=1):g} hours"
+    return f"{horizon.days} day{'' if horizon.days == 1 else 's'}"

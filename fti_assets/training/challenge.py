@@ -8,8 +8,9 @@ from fti_assets.errors import FtiError, NotFoundError
 from fti_assets.feature_store import FeatureStore, Manifest
 from fti_assets.model_registry import CHALLENGER, CHAMPION, LoadedModel, ModelRegistry, ModelVersion
 from fti_assets.training.data import TrainingData
-from fti_assets.training.evaluation import Evaluation, Verdict, evaluate, judge, kept_together
+from fti_assets.training.evaluation import Evaluation, GateResult, Verdict, evaluate, judge, kept_together
 from fti_assets.training.training import REPORTED
+from fti_assets.transformations import RowsError
 from fti_assets.vocabulary import Model
 
 
@@ -31,12 +32,24 @@ class Judgement:
     before: Evaluation | None
     verdict: Verdict
 
+    @property
+    def stands(self) -> bool:
+        """Whether the challenger is the champion already: then it passes, and nothing is to be done."""
+        return self.champion is not None and self.champion.version == self.challenger.version
+
+    @property
+    def reason(self) -> str:
+        """Why it is promoted, or not, in plain words."""
+        return _standing(self.challenger) if self.stands else self.verdict.reason
+
     def carry_out(self, registry: ModelRegistry, *, run: str | None = None) -> ModelVersion:
-        """Promotes the challenger, or writes down why not.
+        """Promotes the challenger, or writes down why not. One that is the champion already stays it, and its decision too.
 
         Raises:
             ChampionChangedError: the champion has changed since the judgement; nothing was changed.
         """
+        if self.stands:
+            return self.challenger
         name, number = self.model.name, self.challenger.version
         figures = {metric: self.measured.metrics[metric] for metric in REPORTED}
         if not self.verdict.promoted:
@@ -58,8 +71,10 @@ def judge_challenger(model: Model, store: FeatureStore, registry: ModelRegistry)
         raise FtiError(f"{challenger.version} does not say which training dataset it was trained on, so it cannot be judged.")
     folder, manifest = store.dataset(model.dataset.name, dataset_id)
     data = TrainingData.of(model, folder)
-    measured = evaluate(challenger, data, model.slices, with_intervals=True, together=kept_together(model.dataset))
-    before = evaluate(champion, data) if champion else None
+    together, smallest = kept_together(model.dataset), model.smallest_slice
+    measured = evaluate(challenger, data, model.slices, with_intervals=True, together=together, minimum_rows=smallest)
+    before = _measured(champion, data) if champion else None
+    stands = champion is not None and champion.version.version == challenger.version.version
     return Judgement(
         model=model,
         challenger=challenger.version,
@@ -67,8 +82,18 @@ def judge_challenger(model: Model, store: FeatureStore, registry: ModelRegistry)
         manifest=manifest,
         measured=measured,
         before=before,
-        verdict=judge(model.gates, measured, before),
+        verdict=_passed(model, challenger.version, measured) if stands else judge(model.gates, measured, before),
     )
+
+
+def _passed(model: Model, champion: ModelVersion, measured: Evaluation) -> Verdict:
+    """The champion is not held against itself: it would fail a gate that asks for an improvement."""
+    sentence = _standing(champion)
+    return Verdict(tuple(GateResult(gate, True, sentence, measured.metric(gate.metric), None) for gate in model.gates))
+
+
+def _standing(champion: ModelVersion) -> str:
+    return f"{champion} is the champion already; nothing was judged or changed."
 
 
 def _champion(model: Model, registry: ModelRegistry) -> LoadedModel | None:
@@ -111,3 +136,18 @@ def gate_report(judged: Judgement) -> str:
     if judged.measured.slices:
         lines.append(f"## Slices\n\n{slices_report(judged.measured)}")
     return "\n\n".join(lines) + "\n"
+
+
+def _measured(champion: LoadedModel, data: TrainingData) -> Evaluation:
+    """The champion's figures on the challenger's rows.
+
+    Raises:
+        FtiError: the dataset lacks what the champion reads.
+    """
+    try:
+        return evaluate(champion, data)
+    except RowsError as error:
+        raise FtiError(
+            f"The champion, {champion.version}, cannot be compared on {data.folder.name}: {error}",
+            next_step=f"Its view has changed since. Decide by hand: fti models promote {champion.version.name}:VERSION --why ...",
+        ) from error

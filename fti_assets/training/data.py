@@ -16,7 +16,7 @@ from fti_assets.errors import FtiError, NotFoundError, not_found
 from fti_assets.transformations import FittedTransformations, FloatArray, fit_transformations
 from fti_assets.vocabulary import SPLITS, Column, FeatureView, Model, SplitName, Transformation
 
-BATCH_ROWS = 131_072
+BATCH_ROWS = 32_768
 
 
 class TrainingDataError(FtiError):
@@ -104,9 +104,15 @@ class TrainingData:
 
     def example(self, count: int = 5) -> pa.Table:
         """A few raw rows of the training split, features only; rows without a missing value where there are any."""
-        rows = self.split("train", self.feature_names)
-        chosen = rows.filter(_all_valid(rows)).slice(0, count)
-        return chosen if chosen.num_rows else rows.slice(0, count)
+        first = None
+        for batch in self.batches("train", self.feature_names):
+            rows = pa.Table.from_batches([batch])
+            chosen = rows.filter(_all_valid(rows)).slice(0, count)
+            if chosen.num_rows:
+                return chosen
+            first = first or rows.slice(0, count)
+        assert first is not None  # a split has rows
+        return first
 
     def _file(self, name: str) -> Path:
         path = self.folder / name

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+import json
 import os
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -18,51 +19,10 @@ from fti_assets.errors import DefinitionError, FtiError
 from fti_assets.feature_store import FeatureStore
 from fti_assets.model_registry import LoggedTrial, ModelRegistry
 from fti_assets.training.data import TrainingData
-from fti_assets.training.program import TrainingProgram, find_program
-from fti_assets.training.run import StoppedError, TrainingRun
+from fti_assets.training.program import TrainingProgram
+from fti_assets.training.run import TrainingRun
 from fti_assets.training.training import Trained, train
-
-FIGURE = "logloss"
-"""What is searched for: the least log loss on the validation split, which every trainer reports."""
-_OFTEN = 20
-"""Steps that are all looked at; of later ones every twentieth, since each look costs a transaction."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchSettings:
-    """How long and how wide is searched.
-
-    Attributes:
-        trials: that are finished or pruned in all; those of an earlier call that was ended count.
-        workers: processes at once; each trains with its share of the machine's cores.
-        seed: of the sampler. With one worker the same trials come of it.
-        startup_trials: drawn at random, and never pruned, before the sampler learns from them.
-    """
-
-    trials: int = 30
-    workers: int = 1
-    seed: int = 0
-    startup_trials: int = 8
-
-    def __post_init__(self) -> None:
-        if self.trials < 1 or self.workers < 1:
-            raise DefinitionError(f"A search needs a trial and a worker: {self.trials} trials, {self.workers} workers.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """One trial that has ended.
-
-    Attributes:
-        state: `complete`, `pruned` or `failed`.
-        loss: the least log loss on the validation split; None where it failed.
-    """
-
-    number: int
-    state: str
-    params: Mapping[str, Any]
-    loss: float | None
-    seconds: float
+from fti_assets.training.trials import MATRICES, SearchJob, SearchSettings, Trial, run_trials, trials_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +46,7 @@ def search(
 ) -> Searched:
     """Searches the program's space on one dataset, then trains and registers the best as the challenger.
 
-    A search that was ended or killed goes on where it was when it is called again with the same dataset and seed. Trials are
+    A search that was ended or killed goes on where it was when it is called again with the same dataset, seed and space. Trials are
     judged on the validation split; the test split is read once, for the challenger.
 
     Args:
@@ -100,7 +60,7 @@ def search(
 
     Raises:
         DefinitionError: the program has no space to search.
-        FtiError: every trial failed.
+        FtiError: every trial failed, or another process is searching the same.
     """
     if program.space is None:
         raise DefinitionError(
@@ -109,33 +69,39 @@ def search(
         )
     run = run or TrainingRun()
     folder, manifest = store.dataset(program.model.dataset.name, dataset_id)
-    place = store.root / "searches" / program.model.name / f"{manifest.id}-{settings.seed}"
+    place = store.root / "searches" / program.model.name / f"{manifest.id}-{settings.seed}-{_fingerprint(program, run)}"
     place.mkdir(parents=True, exist_ok=True)
-    job = _Job(program.reference, folder, place, settings, run.device, _threads(run, settings), run.seed)
+    job = SearchJob(program.reference, folder, place, settings, run.device, _threads(run, settings), run.seed)
     with _only_one(place):
-        _run_trials(job, run)
-    study = _study(job)
-    trials = tuple(map(_trial, study.trials))
-    best = _trial(study.best_trial)
-    registry.log_search(program.model, name=place.name, trials=[_logged(trial) for trial in trials])
-    run.progress(f"best of {len(trials)} trials: number {best.number}, log loss {best.loss:.4f}")
-    chosen = replace(program, function=_of_params(program, best.params))
-    about = {"search": place.name, "search_trials": str(len(trials)), **(tags or {})}
-    trained = train(chosen, store, registry, dataset_id=manifest.id, run=replace(run, workspace=place / "matrices"), tags=about)
+        try:
+            run_trials(job, run)
+        finally:
+            trials = trials_of(job)
+            if trials:
+                registry.log_search(program.model, name=place.name, trials=[_logged(trial) for trial in trials])
+        best = _best(trials)
+        run.progress(f"best of {len(trials)} trials: number {best.number}, log loss {best.loss:.4f}")
+        chosen = replace(program, function=_of_params(program, best.params))
+        about = {"search": place.name, "search_trials": str(len(trials)), **(tags or {})}
+        alike = replace(run, workspace=place / MATRICES, threads=job.threads)  # as the trial was trained
+        trained = train(chosen, store, registry, dataset_id=manifest.id, run=alike, tags=about)
+        shutil.rmtree(place / MATRICES, ignore_errors=True)
     return Searched(trials=trials, best=best, trained=trained)
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """What a worker needs to know; it is sent to another process."""
+def _fingerprint(program: TrainingProgram, run: TrainingRun) -> str:
+    """What must be the same for a search to go on: another space, or other transformations, are another search."""
+    assert program.space is not None
+    said = [inspect.getsource(program.space), repr(program.model.transformations), run.device, str(run.seed)]
+    return hashlib.sha256("\0".join(said).encode()).hexdigest()[:8]
 
-    reference: str
-    dataset: Path
-    place: Path
-    settings: SearchSettings
-    device: str
-    threads: int
-    seed: int
+
+def _best(trials: Sequence[Trial]) -> Trial:
+    complete = [trial for trial in trials if trial.state == "complete" and trial.loss is not None]
+    if not complete:
+        reasons = [trial.reason for trial in trials if trial.reason]
+        raise FtiError(f"None of {len(trials)} trials was finished. The first failed: {reasons[0] if reasons else 'killed'}")
+    return min(complete, key=lambda trial: trial.loss or 0.0)
 
 
 def _threads(run: TrainingRun, settings: SearchSettings) -> int:
@@ -158,95 +124,18 @@ def _only_one(place: Path) -> Iterator[None]:
         lock.release()
 
 
-def _run_trials(job: _Job, run: TrainingRun) -> None:
-    _clear(_study(job))  # made once, before workers ask for it
-    if job.settings.workers == 1:
-        _work(job, 0, run.progress)
-        return
-    with ProcessPoolExecutor(job.settings.workers, mp_context=get_context("spawn")) as pool:
-        for done in [pool.submit(_work, job, worker) for worker in range(job.settings.workers)]:
-            done.result()
-
-
-def _clear(study: Any) -> None:
-    """Trials that a killed process left running have failed."""
-    import optuna
-
-    for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-
-
-def _silent(text: str) -> None:
-    pass
-
-
-def _work(job: _Job, worker: int, progress: Callable[[str], None] = _silent) -> None:
-    """Runs trials until there are as many as asked for. Several processes do this at once on one study."""
-    import optuna
-
-    study, program = _study(job, worker), find_program(job.reference)
-    data = TrainingData.of(program.model, job.dataset)
-    counted = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED, optuna.trial.TrialState.FAIL)
-    enough = optuna.study.MaxTrialsCallback(job.settings.trials, states=counted)
-
-    def objective(trial: optuna.Trial) -> float:
-        losses: list[float] = []
-
-        def report(step: int, figures: Mapping[str, float]) -> None:
-            losses.append(figures[FIGURE])
-            if step % (1 if step < _OFTEN else _OFTEN):
-                return
-            trial.report(min(losses), step)
-            if trial.should_prune():
-                raise StoppedError(f"Trial {trial.number} promises less than others.")
-
-        assert program.space is not None
-        run = TrainingRun(device=job.device, seed=job.seed, threads=job.threads, workspace=job.place / "matrices", report=report)
-        try:
-            program.space(trial).fit(data, run)
-        except StoppedError as stopped:
-            progress(f"trial {trial.number}: pruned after {len(losses)} steps, log loss {min(losses):.4f}")
-            raise optuna.TrialPruned from stopped
-        progress(f"trial {trial.number}: log loss {min(losses):.4f}")
-        return min(losses)
-
-    if len(study.get_trials(deepcopy=False, states=counted)) < job.settings.trials:
-        study.optimize(objective, callbacks=[enough])
-
-
-def _study(job: _Job, worker: int = 0) -> Any:
-    import numpy as np
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    settings, storage = job.settings, f"sqlite:///{job.place / 'study.db'}"
-    study = optuna.create_study(study_name=job.reference, storage=storage, load_if_exists=True)
-    # A search that goes on, and each of several workers, must not draw again what was drawn.
-    drawn = (settings.seed, worker, len(study.get_trials(deepcopy=False)))
-    seed = int(np.random.SeedSequence(drawn).generate_state(1)[0])
-    with warnings.catch_warnings():  # of the sampler that looks at parameters together
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=settings.startup_trials, multivariate=True)
-    study.sampler = sampler
-    study.pruner = optuna.pruners.MedianPruner(n_startup_trials=settings.startup_trials, n_warmup_steps=5)
-    return study
-
-
-def _trial(trial: Any) -> Trial:
-    state = {"COMPLETE": "complete", "PRUNED": "pruned"}.get(trial.state.name, "failed")
-    known = [*trial.intermediate_values.values(), *([] if trial.value is None else [trial.value])]
-    seconds = trial.duration.total_seconds() if trial.duration else 0.0
-    return Trial(number=trial.number, state=state, params=dict(trial.params), loss=min(known, default=None), seconds=seconds)
-
-
 def _of_params(program: TrainingProgram, params: Mapping[str, Any]) -> Any:
     """The function of a program that trains with the parameters of a trial."""
+    import optuna
+
+    class Chosen(optuna.trial.FixedTrial):
+        def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+            """The choice that was kept: the study's database made a list of a tuple."""
+            return next(choice for choice in choices if json.dumps(choice) == json.dumps(params[name]))
 
     def fit(data: TrainingData, run: TrainingRun) -> Any:
-        import optuna
-
         assert program.space is not None
-        return program.space(optuna.trial.FixedTrial(dict(params))).fit(data, run)
+        return program.space(Chosen(dict(params))).fit(data, run)
 
     return fit
 

@@ -16,10 +16,12 @@ from tempfile import TemporaryDirectory, mkdtemp
 
 import numpy as np
 
-from fti_assets.training.data import BATCH_ROWS, TrainingData
+from fti_assets.training.data import TrainingData, TrainingDataError
 from fti_assets.training.run import TrainingRun
 from fti_assets.transformations import FittedTransformations, FloatArray, MatrixArray
 from fti_assets.vocabulary import SplitName
+
+PIECE_ROWS = 131_072
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +34,7 @@ class SplitMatrix:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def pieces(self, rows: int = BATCH_ROWS) -> Iterator[tuple[MatrixArray, FloatArray]]:
+    def pieces(self, rows: int = PIECE_ROWS) -> Iterator[tuple[MatrixArray, FloatArray]]:
         """The rows in their order, at most `rows` at once."""
         for start in range(0, len(self), rows):
             yield self.values[start : start + rows], self.labels[start : start + rows]
@@ -40,10 +42,15 @@ class SplitMatrix:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matrices:
-    """The splits that training reads, and the transformations that made them, fitted on the first."""
+    """The splits that training reads, and the transformations that made them, fitted on the first.
+
+    Attributes:
+        content_hash: of the dataset.
+    """
 
     transformations: FittedTransformations
     splits: Mapping[SplitName, SplitMatrix]
+    content_hash: str
 
     @property
     def train(self) -> SplitMatrix:
@@ -59,7 +66,7 @@ def matrices(data: TrainingData, run: TrainingRun) -> Iterator[Matrices]:
     """Fits the transformations and writes the training and validation splits, unless `run.workspace` has them already.
 
     Raises:
-        TrainingDataError: a row has no label.
+        TrainingDataError: a row has no label, or all training rows have the same.
         RowsError: a feature has a type that does not fit, or holds an infinite value.
     """
     if run.workspace is not None:
@@ -91,9 +98,9 @@ def _kept(data: TrainingData, workspace: Path) -> Path:
 
 
 def _write(data: TrainingData, folder: Path) -> None:
+    _require_two_classes(data)
     transformations = data.fit_transformations()
     for name in _SPLITS:
-        data.labels(name)  # refuses rows without one before anything is written
         shape = (data.rows[name], len(transformations.columns))
         values = np.memmap(folder / f"{name}.f32", dtype=np.float32, mode="w+", shape=shape)
         start = 0
@@ -102,6 +109,17 @@ def _write(data: TrainingData, folder: Path) -> None:
             start += batch.num_rows
         values.flush()
     (folder / _FITTED).write_text(json.dumps(transformations.as_data()))
+
+
+def _require_two_classes(data: TrainingData) -> None:
+    """Refuses, before anything is written, rows without a label, and training rows that all have the same."""
+    for name in _SPLITS:
+        labels = data.labels(name)
+        if name == "train" and (labels == labels[0]).all():
+            raise TrainingDataError(
+                f"All {len(labels):,} rows of the train split in {data.folder} have the label {labels[0]:g}.",
+                next_step="Cut the dataset over days on which both happened.",
+            )
 
 
 def _read(data: TrainingData, folder: Path) -> Matrices:
@@ -114,4 +132,4 @@ def _read(data: TrainingData, folder: Path) -> Matrices:
         )
         for name in _SPLITS
     }
-    return Matrices(transformations, splits)
+    return Matrices(transformations, splits, data.manifest["content_hash"])

@@ -34,9 +34,6 @@ from fti_assets.training.fitted_model import FittedModel
 from fti_assets.transformations import FloatArray
 from fti_assets.vocabulary import SPLITS, Costs, Model, SplitName
 
-SMALLEST_SLICE = 100
-"""Rows of the test split that a slice has at least."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
@@ -144,7 +141,7 @@ def _evaluate(model: Model, fitted: FittedModel, data: TrainingData, split: Spli
         data,
         model.slices if tested else (),
         split=split,
-        minimum_rows=SMALLEST_SLICE,
+        minimum_rows=model.smallest_slice,
         with_intervals=tested,
         together=kept_together(model.dataset),
         seed=seed,

@@ -1,4 +1,4 @@
-"""Rolling-origin backtest: the same program trained as if today were one of several days, each judged on what came after."""
+"""Rolling-origin backtest: the same program trained as if today were one of several days, each judged on its own last days."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fti_assets.errors import FtiError
+from fti_assets.errors import DefinitionError, FtiError
 
 
 class StoppedError(FtiError):
@@ -35,6 +35,9 @@ class TrainingRun:
             None. It belongs to this training alone: another dataset, trainer or seed needs another folder.
         progress: is told in a line of text where the training stands.
         report: is told figures of the validation split after a round or epoch; it may raise StoppedError.
+
+    Raises:
+        DefinitionError: the seed is below 0, or there are fewer threads than 1.
     """
 
     device: str = "cpu"
@@ -44,3 +47,11 @@ class TrainingRun:
     checkpoints: Path | None = None
     progress: Callable[[str], None] = _silent
     report: Callable[[int, Mapping[str, float]], None] = _unwatched
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise DefinitionError(f"The seed of a training is {self.seed}.", next_step="Give a whole number from 0 on.")
+        if self.threads is not None and self.threads < 1:
+            raise DefinitionError(
+                f"A training is given {self.threads} threads.", next_step="Give at least 1, or None to use all cores."
+            )

@@ -1,14 +1,19 @@
-"""A training written down for a worker in another process, environment or image."""
+"""A training, a search or a backtest written down for a worker in another process, environment or image."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fti_assets.errors import FtiError
+from fti_assets.training.trials import SearchSettings
+
+RESULT = "fti_result"
+"""The key under which a worker tells Dagster what came of it. What a program reports is not taken for it."""
 
 
 class SpecError(FtiError):
@@ -23,9 +28,11 @@ class TrainingSpec(BaseModel):
         dataset_id: version of the training dataset; the newest unless given.
         device: `cpu`, `cuda` or `cuda:N`.
         fallback_to_cpu: whether the CPU will do where that is absent.
-        checkpoints: folder for the state of the training, below the folder of the stores unless absolute. A training that is
-            repeated after it was killed goes on from there; after a success it is removed.
+        checkpoints: folder for the state of the training, below `checkpoints/` in the folder of the stores and for this training
+            alone. One that is repeated after it was killed goes on from there; after a success the folder is removed.
         tags: written on the run and the version.
+        search: how the space of the program is searched, if that is what is to be done.
+        cutoff: day as of which the program is to be backtested, if that is what is to be done.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +45,14 @@ class TrainingSpec(BaseModel):
     threads: int | None = Field(default=None, ge=1)
     checkpoints: Path | None = None
     tags: Mapping[str, str] = Field(default_factory=dict)
+    search: SearchSettings | None = None
+    cutoff: date | None = None
+
+    @model_validator(mode="after")
+    def _asks_for_one_thing(self) -> TrainingSpec:
+        if self.search is not None and self.cutoff is not None:
+            raise ValueError("search and cutoff ask for two things")
+        return self
 
     @property
     def text(self) -> str:

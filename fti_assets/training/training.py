@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from filelock import FileLock, Timeout
 
 from fti_assets.feature_store import FeatureStore, Manifest
 from fti_assets.model_registry import DatasetReference, ModelRegistry, ModelVersion, TrainingRecord
@@ -71,11 +75,23 @@ def train(
     model, run = program.model, run or TrainingRun()
     folder, manifest = store.dataset(model.dataset.name, dataset_id)
     data = TrainingData.of(model, folder)
-    fitted = program(data, run)
+    with _checkpoints(store, program, manifest, run) as kept:
+        return _train(program, data, manifest, registry, kept, tags or {})
+
+
+def _train(
+    program: TrainingProgram,
+    data: TrainingData,
+    manifest: Manifest,
+    registry: ModelRegistry,
+    run: TrainingRun,
+    tags: Mapping[str, str],
+) -> Trained:
+    model, fitted = program.model, program(data, run)
     run.progress(f"evaluating on {sum(data.rows.values()):,} rows")
     report = measure(model, fitted, data, baseline=program.baseline, seed=run.seed)
     shown = pictures(report, fitted, model.costs)
-    about = {**lineage(program, manifest), **(tags or {})}
+    about = {**lineage(program, manifest), **tags}
     card = model_card(model, manifest, report, tags=about, pictures=shown)
     record = TrainingRecord(
         run_name=f"{model.name} {manifest.id}",
@@ -83,7 +99,7 @@ def train(
         features=data.feature_columns,
         example=data.example(),
         dataset=DatasetReference(
-            name=f"{manifest.dataset}/{manifest.id}", digest=manifest.content_hash, source=str(folder), rows=manifest.rows
+            name=f"{manifest.dataset}/{manifest.id}", digest=manifest.content_hash, source=str(data.folder), rows=manifest.rows
         ),
         params={**fitted.params, "seed": run.seed, "device": run.device, "threads": run.threads},
         metrics=_metrics(fitted, report),
@@ -96,6 +112,31 @@ def train(
     run.progress("registering the challenger")
     version = registry.log_training(model, record)
     return Trained(version=version, manifest=manifest, report=report, pictures=shown, card=card)
+
+
+@contextmanager
+def _checkpoints(store: FeatureStore, program: TrainingProgram, manifest: Manifest, run: TrainingRun) -> Iterator[TrainingRun]:
+    """The run with a folder for checkpoints, unless it has one: the same training, repeated after a kill, goes on from there.
+
+    Of two at once the first has it. What is in it goes when the training has ended well.
+    """
+    if run.checkpoints is not None:
+        yield run
+        return
+    folder = store.root / "checkpoints" / program.model.name / f"{manifest.id}-{run.seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield run
+        return
+    try:
+        yield replace(run, checkpoints=folder)
+        for kept in folder.glob("epoch-*"):
+            shutil.rmtree(kept)
+    finally:
+        lock.release()
 
 
 def lineage(program: TrainingProgram, manifest: Manifest) -> dict[str, str]:

@@ -19,7 +19,8 @@ def positive_weight(weight: ClassWeight, labels: FloatArray) -> float:
     """
     if weight == "balanced":
         positives = float(labels.sum())
-        return (len(labels) - positives) / positives if positives else 1.0
+        negatives = len(labels) - positives
+        return negatives / positives if positives and negatives else 1.0  # of one class alone there is nothing to balance
     if not isinstance(weight, (int, float)) or weight <= 0:
         raise DefinitionError(f"The class weight is {weight!r}.", next_step="Give 'balanced', or a number above 0.")
     return float(weight)

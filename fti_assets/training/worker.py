@@ -1,5 +1,7 @@
 """The training worker: `python -m fti_assets.training.worker SPEC` trains one model and registers it. It needs no Dagster.
 
+With `search` or `cutoff` in its specification it searches the space of a program, or backtests it.
+
 SPEC is a JSON file (see `TrainingSpec`), `-` for standard input, or `env:NAME` for a variable that holds it in base64.
 Where the stores are is said by the environment (`FTI_DATA_DIR`, `FTI_LAKE_CATALOG`, `FTI_LAKE_DATA`, `MLFLOW_TRACKING_URI`).
 
@@ -17,7 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -25,11 +27,14 @@ from typing import Any, Protocol
 from fti_assets import stores
 from fti_assets.compute import end_with_parent, resolve_device
 from fti_assets.errors import FtiError
-from fti_assets.training.program import find_program
+from fti_assets.training.hyperparameters import search
+from fti_assets.training.program import TrainingProgram, find_program
+from fti_assets.training.rolling_origin import backtest
 from fti_assets.training.run import TrainingRun
-from fti_assets.training.spec import SpecError, TrainingSpec
-from fti_assets.training.training import Trained, train
+from fti_assets.training.spec import RESULT, SpecError, TrainingSpec
+from fti_assets.training.training import train
 
+CHECKPOINTS = "checkpoints"
 _USAGE = "Usage: python -m fti_assets.training.worker SPEC\nSPEC is a JSON file, - for standard input, or env:NAME.\n"
 
 
@@ -58,7 +63,7 @@ class _Pipes:
         self.context.log.warning(text)
 
     def result(self, said: Mapping[str, Any]) -> None:
-        self.context.report_custom_message(dict(said))
+        self.context.report_custom_message({RESULT: dict(said)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +95,16 @@ class Pace:
         self._tell(f"step {step}: {', '.join(f'{name} {value:.4f}' for name, value in figures.items())}")
 
 
-def work(spec: TrainingSpec, reporter: Reporter) -> Trained:
-    """Trains what `spec` says.
+def work(spec: TrainingSpec, reporter: Reporter) -> dict[str, Any]:
+    """Does what `spec` says: trains, searches or backtests. Returns what is told of it, which is data of JSON.
 
     Raises:
-        FtiError: what `train` raises, or the device or the program is not there; nothing was read then.
+        SpecError: the folder of the checkpoints is not one of its own.
+        FtiError: what `train`, `search` or `backtest` raises, or the device or the program is not there; nothing was read then.
     """
+    checkpoints = _checkpoints(spec)
     device = resolve_device(spec.device, fallback_to_cpu=spec.fallback_to_cpu, warn=reporter.warn)
     program = find_program(spec.program)
-    checkpoints = None if spec.checkpoints is None else stores.data_root() / spec.checkpoints
     run = TrainingRun(
         device=device,
         seed=spec.seed,
@@ -107,11 +113,37 @@ def work(spec: TrainingSpec, reporter: Reporter) -> Trained:
         progress=reporter.progress,
         report=Pace(reporter.progress).report,
     )
-    store, registry = stores.feature_store(), stores.model_registry()
-    done = train(program, store, registry, dataset_id=spec.dataset_id, run=run, tags=spec.tags)
+    told = _do(spec, program, run)
     if checkpoints is not None:
         shutil.rmtree(checkpoints, ignore_errors=True)
-    return done
+    return told
+
+
+def _do(spec: TrainingSpec, program: TrainingProgram, run: TrainingRun) -> dict[str, Any]:
+    store, registry = stores.feature_store(), stores.model_registry()
+    if spec.cutoff is not None:
+        origin = backtest(program, store, registry, spec.cutoff, run=run, tags=spec.tags)
+        return {"model": program.model.name, "dataset_id": origin.manifest.id, "metrics": dict(origin.metrics)}
+    if spec.search is not None:
+        found = search(program, store, registry, spec.search, dataset_id=spec.dataset_id, run=run, tags=spec.tags)
+        trials = {"trials": [asdict(trial) for trial in found.trials], "best": found.best.number}
+        return {"model": found.trained.version.name, "version": found.trained.version.version, **trials}
+    done = train(program, store, registry, dataset_id=spec.dataset_id, run=run, tags=spec.tags)
+    return {"model": done.version.name, "version": done.version.version}
+
+
+def _checkpoints(spec: TrainingSpec) -> Path | None:
+    """Where the state is kept. It is removed after a success, so it has to lie where nothing else does."""
+    if spec.checkpoints is None:
+        return None
+    place = (stores.data_root() / CHECKPOINTS).resolve()
+    folder = (stores.data_root() / spec.checkpoints).resolve()
+    if folder == place or not folder.is_relative_to(place):
+        raise SpecError(
+            f"The folder of checkpoints '{spec.checkpoints}' is not below '{place}'.",
+            next_step=f"Name one of its own there, such as '{CHECKPOINTS}/churn'.",
+        )
+    return folder
 
 
 def main(arguments: list[str]) -> int:
@@ -123,12 +155,12 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, _stop)
     with _reporter() as reporter:
         try:
-            done = work(_read(arguments[0]), reporter)
+            told = work(_read(arguments[0]), reporter)
         except FtiError as error:
             sys.stderr.write(f"{error}\n")
             reporter.result({"failed": str(error)})
             return 1
-        reporter.result({"model": done.version.name, "version": done.version.version})
+        reporter.result(told)
     return 0
 
 

@@ -52,8 +52,9 @@ def _numeric(one: Numeric, values: pa.ChunkedArray | None, feature: Column) -> F
         return FittedNumeric(fill=None if one.impute is None else float(one.impute), indicator=one.indicator)
     array = numbers(values, feature)
     known = array[~np.isnan(array)]
-    if not len(known):  # nothing to learn from: a missing value is 0, and so is every other
-        return FittedNumeric(fill=None if one.impute is None else 0.0, indicator=one.indicator)
+    if not len(known):  # nothing to learn from: what comes later is taken as it is
+        fill = None if one.impute is None else (0.0 if isinstance(one.impute, str) else float(one.impute))
+        return FittedNumeric(fill=fill, indicator=one.indicator)
     offset, scale = _scale(one, known)
     return FittedNumeric(fill=_fill(one, known), indicator=one.indicator, offset=offset, scale=scale)
 
@@ -69,11 +70,13 @@ def _fill(one: Numeric, known: FloatArray) -> float | None:
 def _scale(one: Numeric, known: FloatArray) -> tuple[float, float]:
     if one.scale is None:
         return 0.0, 1.0
-    if one.scale == "standard":
-        offset, scale = float(known.mean()), float(known.std())
-    elif one.scale == "robust":
-        low, offset, high = (float(value) for value in np.quantile(known, (0.25, 0.5, 0.75)))
-        scale = high - low
-    else:
-        offset, scale = float(known.min()), float(known.max() - known.min())
-    return offset, scale or 1.0  # of a constant feature nothing is left but 0
+    low, high = float(known.min()), float(known.max())
+    if low == high:  # constant: the mean would be off by a rounding, and a deviation of 1e-17 is none
+        return low, 1.0
+    if one.scale == "min_max":
+        return low, high - low
+    if one.scale == "robust":
+        quarter, middle, three_quarters = (float(value) for value in np.quantile(known, (0.25, 0.5, 0.75)))
+        # More than half of the values may be equal: then the deviation says how far the others lie.
+        return middle, three_quarters - quarter or float(known.std())
+    return float(known.mean()), float(known.std())

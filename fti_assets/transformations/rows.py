@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fti_assets.errors import FtiError, not_found
 from fti_assets.vocabulary import Column
@@ -33,12 +34,14 @@ def features_of(rows: Rows, features: Sequence[Column]) -> pa.Table | pa.RecordB
     for name in names:
         if name not in existing:
             raise RowsError(str(not_found("Feature", name, map(str, existing), where="the rows given to the model")))
+        if existing.count(name) > 1:
+            raise RowsError(f"The rows given to the model have the feature '{name}' {existing.count(name)} times.")
     if not isinstance(rows, pd.DataFrame):
         return rows.select(names)
     try:
         return pa.Table.from_pandas(rows[names], preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise RowsError(f"The rows given to the model hold a column of mixed types: {error}") from error
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        raise RowsError(f"The rows given to the model hold a column that has no one type: {error}") from error
 
 
 def texts(values: pa.Array | pa.ChunkedArray, name: str) -> pa.Array | pa.ChunkedArray:
@@ -48,9 +51,21 @@ def texts(values: pa.Array | pa.ChunkedArray, name: str) -> pa.Array | pa.Chunke
         RowsError: it holds something else.
     """
     kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_null(kind)):
+    if not _is_text(kind) and _is_missing(values):  # pandas writes missing texts as NaN, a number
+        return pa.nulls(len(values), pa.string())
+    if not _is_text(kind):
         raise RowsError(f"Feature '{name}' is a string to the model, but the rows give {kind}.", next_step="Give it as text.")
     return values.cast(pa.string())
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+    return any(test(kind) for test in tests)
+
+
+def _is_missing(values: pa.Array | pa.ChunkedArray) -> bool:
+    """Whether every value is null or NaN."""
+    return bool(pa.types.is_floating(values.type) and pc.all(pc.is_null(values, nan_is_null=True)).as_py() is not False)
 
 
 def numbers(values: pa.Array | pa.ChunkedArray, feature: Column) -> FloatArray:

@@ -13,6 +13,7 @@ from fti_assets.vocabulary.feature_group import (
     WindowedSelection,
 )
 from fti_assets.vocabulary.feature_view import FeatureView, check_roles, groups_of, join_sources
+from fti_assets.vocabulary.metric import LOWER_IS_BETTER, METRICS
 from fti_assets.vocabulary.model import Costs, Gate, Model
 from fti_assets.vocabulary.names import checked_name, quoted
 from fti_assets.vocabulary.predictions import Monitor, Predictions
@@ -24,6 +25,8 @@ from fti_assets.vocabulary.transformation import Categorical, Numeric, Transform
 from fti_assets.vocabulary.window import Daily, Window
 
 __all__ = [
+    "LOWER_IS_BETTER",
+    "METRICS",
     "SPLITS",
     "Aggregate",
     "Categorical",

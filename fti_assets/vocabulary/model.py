@@ -8,9 +8,13 @@ from dataclasses import dataclass
 
 from fti_assets.errors import DefinitionError, not_found
 from fti_assets.vocabulary.feature_view import FeatureView
+from fti_assets.vocabulary.metric import LOWER_IS_BETTER, METRICS
 from fti_assets.vocabulary.names import checked_name, checked_owner
 from fti_assets.vocabulary.training_dataset import TrainingDataset
 from fti_assets.vocabulary.transformation import Transformation, check_transformations
+
+SMALLEST_SLICE = 100
+"""Rows of the test split that a slice has at least to be measured, unless a gate judges smaller ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,14 +22,20 @@ class Gate:
     """What a challenger must reach before it is promoted, on the test split.
 
     Attributes:
-        metric: name of the metric (`auc`, `average_precision`, `log_loss`, `brier`, `calibration_error`).
+        metric: one of `METRICS`: `auc`, `average_precision`, `log_loss`, `brier`, `calibration_error`.
         minimum: lowest value allowed overall.
         maximum: highest value allowed overall.
         champion_margin: how much worse than the champion it may be, on the same rows: the interval of its improvement must lie
             above minus the margin. 0.005 is "with confidence not worse by more than 0.005", 0 "better, or the same model", and
             -0.005 "with confidence better by 0.005". None compares with nobody.
         confidence: of the interval of the improvement.
-        slice_minimum: lowest value allowed on any slice of at least `slice_rows` rows.
+        slice_minimum: lowest value allowed on any slice of at least `slice_rows` rows, of a metric where higher is better.
+        slice_maximum: highest value allowed on any such slice, of a metric where lower is better.
+        slice_rows: rows of the test split that a slice must have to be judged.
+
+    Raises:
+        NotFoundError: the metric is not one of `METRICS`.
+        DefinitionError: a bound cannot be held against, or bounds the good side of slices.
     """
 
     metric: str
@@ -34,9 +44,12 @@ class Gate:
     champion_margin: float | None = None
     confidence: float = 0.95
     slice_minimum: float | None = None
+    slice_maximum: float | None = None
     slice_rows: int = 500
 
     def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise not_found("Metric", self.metric, METRICS, where="what a gate may ask for")
         if not 0.5 <= self.confidence < 1:
             raise DefinitionError(
                 f"The gate on {self.metric} has a confidence of {self.confidence!r}; it lies from 0.5 to below 1.",
@@ -44,10 +57,17 @@ class Gate:
             )
         if self.slice_rows < 1:
             raise DefinitionError(f"The gate on {self.metric} judges slices of {self.slice_rows} rows; a slice has at least 1.")
-        for name in ("minimum", "maximum", "champion_margin", "slice_minimum"):
+        for name in ("minimum", "maximum", "champion_margin", "slice_minimum", "slice_maximum"):
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
                 raise DefinitionError(f"The gate on {self.metric} has the {name} {value}, which no figure can be held against.")
+        wrong, right = ("minimum", "maximum") if self.metric in LOWER_IS_BETTER else ("maximum", "minimum")
+        if getattr(self, f"slice_{wrong}") is not None:
+            raise DefinitionError(
+                f"The gate on {self.metric} has a slice_{wrong}, which the worst slices would pass:"
+                f" {'lower' if wrong == 'minimum' else 'higher'} is better.",
+                next_step=f"Give a slice_{right}.",
+            )
 
     @property
     def name(self) -> str:
@@ -128,6 +148,11 @@ class Model:
         return next((gate.slice_rows for gate in self.gates if gate.metric == "auc"), Gate(metric="auc").slice_rows)
 
     @property
+    def smallest_slice(self) -> int:
+        """Rows that a slice must have to be measured: `SMALLEST_SLICE`, or fewer where a gate judges smaller ones."""
+        return min([SMALLEST_SLICE, *(gate.slice_rows for gate in self.gates)])
+
+    @property
     def asset_key(self) -> tuple[str, str]:
         return ("models", self.name)
 
@@ -141,9 +166,11 @@ def _check_sensitive(names: Sequence[str], view: FeatureView, where: str) -> Non
     for name in names:
         if name not in columns:
             raise not_found("Sensitive column", name, columns, where=f"view '{view.name}' and its spine, but {where} names it")
-        if columns[name].type not in ("string", "bool", "int"):
+        is_key = columns[name].type == "int" and (name,) == view.spine.entity.key_names
+        kind = "key" if is_key else columns[name].type
+        if kind not in ("string", "bool", "int"):
             raise DefinitionError(
-                f"{where} compares groups by '{name}', a {columns[name].type}, of which each value would be a group.",
+                f"{where} compares groups by '{name}', a {kind}, of which each value would be a group.",
                 next_step="Derive groups from it (such as ranges of age) in a feature pipeline, as a string, and name those.",
             )
     if len(set(names)) != len(names):

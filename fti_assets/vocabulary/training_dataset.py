@@ -20,6 +20,7 @@ class TrainingDataset:
         split: which rows train, which validate, which test.
         label_horizon: how long after a row's time (`view.at`) its label is final. Rows nearer to the cut-off are left out, those
             with a label too: what becomes known early (short flights, quick buyers) would be over-represented among them.
+            Split by time, so are rows near the end of the training and validation splits, whose labels the next split overlaps.
     """
 
     name: str

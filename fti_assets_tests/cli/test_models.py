@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
 from fti_assets.feature_store import FeatureStore
 from fti_assets.model_registry import ModelRegistry
 from fti_assets.vocabulary import Predictions
+from fti_assets_tests.training.examples import make_rows
 from fti_assets_tests.training.programs import DAYS, MODEL, PROMISE, cut_flights
 
 Fti = Callable[..., Result]
@@ -22,9 +25,11 @@ PREDICTIONS = Predictions(name="flights", model=MODEL, contract=PROMISE)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory, empty_registry: Path) -> Path:
     """A folder with one training dataset in the stores below it."""
     folder = tmp_path_factory.mktemp("models")
+    (folder / "data" / "mlflow").mkdir(parents=True)
+    shutil.copy(empty_registry, folder / "data" / "mlflow")
     cut_flights(FeatureStore(folder / "data"))
     return folder
 
@@ -70,9 +75,15 @@ def test_a_model_from_its_first_training_to_its_deletion(call: Fti, place: Path,
     assert judged.stdout.startswith("# flights version 3: passed\n\nJudged against no champion")
     assert "- passed: `auc_gate`." in judged.stdout
     assert registry.history("flights") == []
+    assert call("gate", "flights", "--promote", "--report", str(tmp_path / "not_there" / "report.md")).exit_code == 2
+    assert registry.history("flights") == []  # a report that cannot be written promotes nothing
     assert call("gate", "flights", "--promote", "--report", str(tmp_path / "report.md")).exit_code == 0
     assert "flights version 3 was promoted" in (tmp_path / "report.md").read_text()
     assert registry.get("flights", "champion").version == 3
+    again = call("gate", "flights", "--promote")
+    assert (again.exit_code, "is the champion already; nothing was judged" in again.stdout) == (0, True)
+    assert "was promoted" not in again.stdout
+    assert len(registry.history("flights")) == 1
 
     assert "flights version 2 is the champion now." in call("promote", "flights:2", "--why", "by hand", "--expect", "3").stdout
     refused = call("promote", "flights:1", "--why", "late", "--expect", "3")
@@ -127,8 +138,7 @@ def test_what_cannot_be_done_is_said(call: Fti, registry: ModelRegistry, argumen
 
 
 def test_a_challenger_that_does_not_pass_ends_in_1(call: Fti, registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "flights" not in registry.models():
-        call("train", TINY)
+    assert call("train", TINY).exit_code == 0
     from dataclasses import replace
 
     from fti_assets.vocabulary import Gate
@@ -142,9 +152,59 @@ def test_a_challenger_that_does_not_pass_ends_in_1(call: Fti, registry: ModelReg
     assert registry.history("flights") == before
 
 
+def test_a_gate_that_breaks_down_ends_in_2(call: Fti, monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_down(name: str) -> None:
+        raise ZeroDivisionError(name)
+
+    monkeypatch.setattr("fti_assets.cli.models.gate.find_named_program", break_down)
+    result = call("gate", "flights")
+    assert (result.exit_code, "ZeroDivisionError" in result.stderr) == (2, True)
+
+
+def test_a_password_in_the_address_of_the_registry_is_not_shown(call: Fti, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Empty:
+        def models(self) -> list[str]:
+            return []
+
+    monkeypatch.setattr("fti_assets.cli.models.versions.model_registry", Empty)
+    shown = call("list", MLFLOW_TRACKING_URI="https://ann:secret@mlflow.example:5000/path").stdout
+    assert "at https://mlflow.example:5000/path." in shown.replace("\n", "")
+    assert "secret" not in shown
+
+
 def test_without_a_lake_nothing_is_deleted(call: Fti, registry: ModelRegistry, tmp_path: Path) -> None:
     call("train", TINY)
     number = registry.get("flights", "challenger").version
     result = call("delete", f"flights:{number}", FTI_DATA_DIR=str(tmp_path), MLFLOW_TRACKING_URI=registry.tracking_uri)
     assert (result.exit_code, "so it is not known which versions" in result.stderr) == (1, True), result.output
     assert registry.get("flights", number).version == number
+
+
+def test_predictions_are_explained(call: Fti, place: Path, tmp_path: Path) -> None:
+    assert call("train", TINY).exit_code == 0
+    rows = tmp_path / "rows.parquet"
+    pq.write_table(make_rows(20), rows)
+
+    (one,) = json.loads(call("explain", "flights", str(rows), "--rows", "1", "--features", "2", "--json").stdout)
+    shown = call("explain", "flights", str(rows), "--rows", "2").stdout
+
+    assert 0 < one["prediction"] < 1
+    assert len(one["effects"]) == 2
+    assert set(one["effects"][0]) == {"feature", "value", "contribution"}
+    assert "Row 1: " in shown
+    assert "Row 2: " not in shown
+    assert "There is no file" in call("explain", "flights", str(tmp_path / "none.parquet")).stderr
+
+
+def test_a_search_and_a_backtest_from_the_command_line(call: Fti, registry: ModelRegistry) -> None:
+    searched = call("search", "fti_assets_tests.training.searched:flights", "--trials", "2", "--seed", "9")
+    assert searched.exit_code == 0, searched.output
+    assert "is the challenger." in searched.stdout
+    assert "learning_rate" in searched.stdout
+    assert "trial 1: log loss" in searched.stderr
+
+    looked_back = call("backtest", TINY, "--cutoff", "2024-01-03", "--count", "2", "--every-days", "1")
+    assert looked_back.exit_code == 0, looked_back.output
+    assert [str(cutoff) for cutoff, _ in registry.backtests("flights")] == ["2024-01-02", "2024-01-03"]
+    refused = call("backtest", TINY, "--cutoff", "2024-01-03", "--cutoff", "2024-01-02", "--count", "2")
+    assert "--count counts back from one --cutoff" in refused.stderr

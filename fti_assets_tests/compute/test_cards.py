@@ -7,7 +7,15 @@ import time
 
 import pytest
 
-from fti_assets.compute import BusyCardsError, chosen_cards, hold_card, visible_cards
+from fti_assets.compute import (
+    BusyCardsError,
+    LocksFolderError,
+    chosen_cards,
+    hold_card,
+    lock_names,
+    locks_folder,
+    visible_cards,
+)
 from fti_assets.errors import NotFoundError
 
 HOLDS = """
@@ -56,6 +64,63 @@ def test_a_profile_may_name_cards_that_are_visible():
     assert chosen_cards(("1",), ("0", "1")) == ("1",)
     with pytest.raises(NotFoundError, match=r"Card '3' is not in what this process sees.* It has: 0, 1"):
         chosen_cards(("1", "3"), ("0", "1"))
+
+
+def test_a_card_has_one_lock_by_its_number_and_by_its_uuid(tmp_path):
+    by_number = lock_names(("1", "0"), lambda: ("GPU-5f", "GPU-6a"))
+    by_uuid = lock_names(("GPU-6a", "GPU-5f"), lambda: ("GPU-6a", "GPU-5f"))
+    assert by_number == {"1": "GPU-5f", "0": "GPU-6a"}
+    assert lock_names(("0", "1"), lambda: ()) == {"0": "0", "1": "1"}
+
+    with hold_card(["1"], "the first", folder=tmp_path, wait_seconds=0, locks=by_number):
+        with (
+            pytest.raises(BusyCardsError, match=r"card GPU-5f: process \d+, the first"),
+            hold_card(["GPU-5f"], "the second", folder=tmp_path, wait_seconds=0, locks=by_uuid),
+        ):
+            pass
+        with hold_card(["GPU-6a", "GPU-5f"], "the third", folder=tmp_path, wait_seconds=0, locks=by_uuid) as card:
+            assert card == "GPU-6a"
+
+
+def test_the_folder_of_the_locks_is_the_users_own(tmp_path, monkeypatch):
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "../somebody")
+
+    made = locks_folder(tmp_path)
+
+    assert made == tmp_path / f"fti-cards-{os.getuid()}"
+    assert made.stat().st_mode & 0o777 == 0o700
+    assert locks_folder(tmp_path) == made
+
+
+def linked(folder):
+    folder.with_name("elsewhere").mkdir()
+    folder.symlink_to(folder.with_name("elsewhere"))
+
+
+def open_to_all(folder):
+    folder.mkdir()
+    folder.chmod(0o777)
+
+
+@pytest.mark.parametrize("put", [linked, open_to_all, pytest.param(lambda folder: folder.touch(), id="file")])
+def test_a_folder_of_locks_that_somebody_else_may_have_put_there_is_refused(tmp_path, put):
+    put(tmp_path / f"fti-cards-{os.getuid()}")
+
+    with pytest.raises(LocksFolderError, match="is not a folder of this user's"):
+        locks_folder(tmp_path)
+
+
+def test_a_link_in_place_of_the_holders_name_is_not_followed(tmp_path):
+    victim, locks = tmp_path / "victim", tmp_path / "locks"
+    victim.write_text("precious")
+    locks.mkdir()
+    (locks / "0.holder").symlink_to(victim)
+
+    with hold_card(["0"], "a training", folder=locks, wait_seconds=0) as card:
+        assert card == "0"
+
+    assert victim.read_text() == "precious"
 
 
 def test_processes_hold_different_cards_and_the_next_one_waits_in_vain(tmp_path, holder):

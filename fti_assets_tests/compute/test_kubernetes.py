@@ -75,6 +75,11 @@ def test_a_pod_without_an_account_gets_no_token_of_the_cluster():
     assert pod_spec(WHOLE, COMMAND, {})["automountServiceAccountToken"] is True
 
 
+def test_the_group_of_the_images_may_write_the_claims():
+    assert pod_spec(SMALL, COMMAND, {})["securityContext"] == {"fsGroup": 1000}
+    assert "securityContext" not in pod_spec(KubernetesProfile(image="other:1", fs_group=None), COMMAND, {})
+
+
 @pytest.mark.parametrize(
     ("end", "said"),
     [

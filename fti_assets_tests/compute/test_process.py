@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -156,27 +157,64 @@ def test_an_interruption_tells_the_child_to_stop(tmp_path):
     assert (tmp_path / "tidy").exists()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_reader_that_fails_costs_the_child_nothing():
+    """More lines than a pipe holds, so that the child would wait for ever, or die of a broken pipe."""
+    code = "import sys\nfor number in range(20_000):\n    print('a line of some length', number)\nprint('all', file=sys.stderr)"
+
+    def fails(stream, line):
+        raise ValueError("This log is closed.")
+
+    ended, _ = run(code, on_line=fails, timeout=30)
+
+    assert (ended.exit_code, ended.timed_out, ended.last_line) == (0, False, "all")
+
+
 CHILD = """
-import os, time
+import os, signal, subprocess, sys, time
 from fti_assets.compute import end_with_parent
-end_with_parent()
-print(os.getpid(), flush=True)
+end_with_parent(grace=float(sys.argv[1]))
+if sys.argv[2] == "tidies_up":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+elif sys.argv[2] == "ignores":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+obeys = "print(1, flush=True); import time; time.sleep(60)"
+stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + obeys
+code = obeys if sys.argv[2] == "dies" else stubborn
+own = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+own.stdout.readline()
+print(os.getpid(), own.pid, flush=True)
 time.sleep(60)
 """
 PARENT = f"""
 import os, sys
 from fti_assets.compute import run_child
-run_child([sys.executable, "-c", {CHILD!r}], environment=os.environ, on_line=lambda stream, line: print(line, end="", flush=True))
+command = [sys.executable, "-c", {CHILD!r}, *sys.argv[1:]]
+run_child(command, environment=os.environ, on_line=lambda stream, line: print(line, end="", flush=True))
 """
 
 
-def test_a_child_does_not_outlive_a_parent_that_was_killed():
-    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
-        child = int(parent.stdout.readline())
+@pytest.mark.parametrize(
+    ("grace", "kind"),
+    [
+        pytest.param(60, "dies", id="of_the_signal"),
+        pytest.param(60, "tidies_up", id="by_itself"),
+        pytest.param(0.3, "ignores", id="of_the_second_signal"),
+    ],
+)
+def test_neither_a_child_nor_its_own_children_outlive_a_parent_that_was_killed(grace, kind):
+    with subprocess.Popen([sys.executable, "-c", PARENT, str(grace), kind], stdout=subprocess.PIPE, text=True) as parent:
+        child, own = map(int, parent.stdout.readline().split())
         assert alive(child)
+        assert alive(own)
         parent.kill()
 
-    assert gone(child)
+    try:
+        assert gone(child)
+        assert gone(own, within=3)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(own, signal.SIGKILL)
 
 
 def test_a_program_that_is_not_there_is_named():

@@ -10,6 +10,7 @@ import yaml
 
 from fti_assets.compute import KubernetesProfile, read_profiles
 from fti_assets.compute.kubernetes import pod_spec
+from fti_assets.pipelines.pod import owner_of_pod
 from fti_assets_tests.conftest import WORKSPACE
 
 ROOT = WORKSPACE.parent
@@ -48,7 +49,8 @@ def test_models_that_need_a_gpu_go_to_the_pool_of_nodes_that_have_one():
 @pytest.mark.parametrize("name", PODS)
 def test_training_pods_find_the_stores_that_everything_else_uses(name):
     config = next(one["data"] for one in STORES if one["kind"] == "ConfigMap")
-    stores = {variable: value for variable, value in config.items() if variable != "FTI_COMPUTE_FILE"}
+    of_dagster = ("FTI_COMPUTE_FILE", "FTI_MLFLOW_URL")
+    stores = {variable: value for variable, value in config.items() if variable not in of_dagster}
 
     assert PODS[name].env == stores
     assert PODS[name].claims == {stores["FTI_DATA_DIR"]: "fti-data"}
@@ -88,3 +90,36 @@ def test_the_chart_limits_what_dagster_yaml_limits():
 
     assert there["pools"] == {"defaultLimit": here["pools"]["default_limit"], "granularity": here["pools"]["granularity"]}
     assert there["runs"]["tagConcurrencyLimits"] == here["runs"]["tag_concurrency_limits"]
+
+
+def test_the_images_user_may_write_the_shared_folder():
+    user = {re.search(r"useradd --uid (\d+)", file.read_text())[1] for file in (DEPLOY / "images").iterdir()}
+    groups = [deployment["podSecurityContext"]["fsGroup"] for deployment in VALUES["dagster-user-deployments"]["deployments"]]
+    runs = VALUES["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]["podSpecConfig"]["securityContext"]["fsGroup"]
+
+    assert {str(group) for group in (*groups, runs, *(profile.fs_group for profile in PODS.values()))} == user
+
+
+def test_the_pod_of_a_run_knows_its_own_name():
+    """From which `owner_of_pod` makes the owner of a training pod."""
+    given = VALUES["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]["containerConfig"]["env"]
+    values = {one["name"]: one["valueFrom"]["fieldRef"]["fieldPath"].rpartition(".")[2] for one in given}
+
+    assert owner_of_pod(None, values) == {"apiVersion": "v1", "kind": "Pod", "name": "name", "uid": "uid"}
+    assert values["FTI_POD_NAMESPACE"] == "namespace"
+    validate({"apiVersion": "v1", "kind": "Pod", "metadata": {}, "spec": {"containers": [{"name": "run", "env": given}]}})
+
+
+def test_the_chart_has_the_version_of_dagster():
+    pinned = re.search(r"^dagster==(\S+)$", (ROOT / "constraints.txt").read_text(), flags=re.MULTILINE)[1]
+
+    for file in ("README.md", "dagster-values.yaml"):
+        assert f"dagster/dagster --version {pinned} " in (DEPLOY / file).read_text()
+
+
+def test_a_champion_can_be_read_wherever_it_was_trained():
+    extras = {
+        file.stem: set(re.search(r"'\.\[([\w,]+)\]'", file.read_text())[1].split(",")) for file in (DEPLOY / "images").iterdir()
+    }
+
+    assert extras["training"] - {"training"} <= extras["inference"]

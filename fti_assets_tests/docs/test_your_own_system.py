@@ -62,7 +62,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_guide_has_the_files_and_commands_that_it_speaks_of() -> None:
-    modules = [f"shop/{name}.py" for name in ("contracts", "collection", "features", "training", "inference")]
+    modules = [f"shop/{name}.py" for name in ("contracts", "collection", "features", "models", "training", "inference")]
     assert list(FILES) == ["make_data.py", *modules, "workspace.yaml", "dagster_home/dagster.yaml", "look.py"]
     assert COMMANDS[-1].strip() == UI
     ours = [line for text in FILES.values() for line in text.splitlines() if re.match(r"\s*(from|import) fti_assets", line)]

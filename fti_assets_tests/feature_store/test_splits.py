@@ -10,7 +10,7 @@ from pyarrow import parquet
 from fti_assets.errors import DefinitionError, NotFoundError
 from fti_assets.feature_store import FeatureStore
 from fti_assets.feature_store.catalogue.definitions import as_data, from_data
-from fti_assets.vocabulary import SPLITS, Daily, Feature, FeatureGroup, RandomSplit
+from fti_assets.vocabulary import SPLITS, Daily, Feature, FeatureGroup, RandomSplit, TimeSplit
 from fti_assets_tests.feature_store.examples import (
     DAYS,
     HOUR,
@@ -121,6 +121,27 @@ def test_rows_whose_label_is_not_mature_are_left_out_though_it_is_known(store, h
     assert sum(map(len, members(store, dataset).values())) == left
     _, manifest = store.cut(dataset, CUTOFF, code_version="1.0")
     assert manifest.unlabelled_rows == 500 - left
+
+
+@pytest.mark.parametrize(
+    ("hours", "last_days"),
+    [
+        pytest.param(0, (3, 6, 9), id="no_horizon"),
+        pytest.param(36, (2, 5, 8), id="exactly_mature"),
+        pytest.param(36.001, (1, 4, 7), id="not_yet_mature"),
+    ],
+)
+def test_labels_of_a_split_were_known_when_the_next_one_began(tmp_path, hours, last_days):
+    store = FeatureStore(tmp_path)
+    fill(store, days=range(1, 10))
+    dataset = replace(DATASET, split=TimeSplit(validation_days=3, test_days=3), label_horizon=hours * HOUR)
+
+    found = members(store, dataset, date(2024, 1, 10))
+
+    first_days = zip(SPLITS, (1, 4, 7), last_days, strict=True)
+    assert {name: {trip // 100 for trip in trips} for name, trips in found.items()} == {
+        name: set(range(first, last + 1)) for name, first, last in first_days
+    }
 
 
 def test_an_immature_label_in_a_file_is_found(store):

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from importlib.metadata import version as installed
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -105,6 +106,20 @@ def test_an_export_does_not_write_over_anything(registry, version, tmp_path):
             export(registry, version, folder)
     (tmp_path / "empty").mkdir()
     export(registry, version, tmp_path / "empty")
+
+
+def test_neither_a_link_nor_the_working_directory_becomes_an_export(registry, version, tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    with pytest.raises(FtiError, match="is a link"):
+        export(registry, version, tmp_path / "link")
+    monkeypatch.chdir(tmp_path / "empty")
+    for folder in (Path(), Path("../empty")):
+        with pytest.raises(FtiError, match="is the working directory"):
+            export(registry, version, folder)
+    assert list((tmp_path / "empty").iterdir()) == []
+    export(registry, version, Path("../made"))
+    assert (tmp_path / "made" / "model.ubj").is_file()
 
 
 def test_of_a_damaged_version_nothing_is_exported(registry, tmp_path):

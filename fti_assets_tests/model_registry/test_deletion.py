@@ -47,9 +47,9 @@ def version(number, *, aliases=(), decision="rejected", days=100):
     )
 
 
-def run(run_id, status="FAILED", *, kind="", days=40, abandoned=False):
+def run(run_id, status="FAILED", *, kind="training", days=40, alive=None, search=""):
     began = NOW - timedelta(days=days)
-    return StoredRun(model="delay", run_id=run_id, status=status, kind=kind, began=began, abandoned=abandoned)
+    return StoredRun(model="delay", run_id=run_id, status=status, kind=kind, began=began, alive=alive, search=search)
 
 
 def test_a_version_is_deleted_with_its_run_and_files(registry, make_versions):
@@ -130,13 +130,36 @@ def test_which_versions_go(changes, goes):
         pytest.param(run("a", "FINISHED"), True, id="finished_without_version"),
         pytest.param(run("a", "FINISHED", kind="trial"), True, id="trial"),
         pytest.param(run("a", "FINISHED", kind="backtest"), False, id="backtest"),
-        pytest.param(run("a", "RUNNING"), False, id="running"),
-        pytest.param(run("a", "RUNNING", abandoned=True), True, id="running_but_dead"),
+        pytest.param(run("a", "RUNNING", alive=True), False, id="running"),
+        pytest.param(run("a", "RUNNING", alive=False), True, id="running_but_dead"),
+        pytest.param(run("a", "RUNNING"), True, id="running_in_a_pod_that_must_be_gone"),
         pytest.param(run("a", days=30), False, id="just_not_old_enough"),
     ],
 )
 def test_which_runs_go(stored, goes):
     assert bool(plan_retention([], [stored], {}, POLICY, NOW)) is goes
+
+
+@pytest.mark.parametrize(
+    ("days", "alive", "goes"),
+    [
+        pytest.param(13, None, False, id="may_run_elsewhere"),
+        pytest.param(15, None, True, id="too_long_to_run_elsewhere"),
+        pytest.param(15, True, False, id="known_to_run"),
+        pytest.param(1, False, True, id="known_to_have_ended"),
+    ],
+)
+def test_a_run_that_nobody_ended_is_abandoned_after_two_weeks(days, alive, goes):
+    plan = plan_retention([], [run("a", "RUNNING", days=days, alive=alive)], {}, RegistryRetention(keep_run_days=0), NOW)
+    assert bool(plan) is goes
+
+
+def test_the_search_that_a_kept_version_came_of_is_kept():
+    came_of = replace(version(1, aliases=("champion",)), tags={"search": "s1"})
+    going = replace(version(2), tags={"search": "s2", "decision": "rejected"})
+    runs = [run(f"{kind}-{name}", "FINISHED", kind=kind, search=name) for name in ("s1", "s2") for kind in ("search", "trial")]
+    plan = plan_retention([came_of, going], runs, {"delay": ()}, POLICY, NOW)
+    assert [one.run_id for one in plan] == ["run-2", "search-s2", "trial-s2"]
 
 
 def test_what_is_planned_is_deleted_and_what_is_needed_by_then_is_left(registry, make_versions):
@@ -158,7 +181,48 @@ def test_what_is_planned_is_deleted_and_what_is_needed_by_then_is_left(registry,
     assert plan_for(registry, lambda _: (), RegistryRetention()) == []
 
 
-def test_runs_of_others_in_the_same_store_are_not_looked_at(registry):
-    experiment = registry._client.create_experiment("of_others")
-    registry._client.create_run(experiment)
-    assert [one for one in unregistered_runs(registry) if one.model == "of_others"] == []
+def test_what_belongs_to_others_in_the_same_store_is_left_alone(registry, make_versions):
+    client, all_of_it = registry._client, RegistryRetention(keep_days=-1, keep_run_days=-1)
+    experiment = client.create_experiment("it's of others")
+    client.create_run(experiment, tags={"asset": "theirs"})
+    client.set_terminated(client.create_run(experiment, tags={"asset": "theirs"}).info.run_id)
+    client.create_registered_model("it's theirs")
+    client.create_model_version("it's theirs", "file:///theirs", tags={"snapshot": "none"})
+    name = make_versions("beside_others", 1)
+    client.create_model_version(name, "file:///theirs", tags={"snapshot": "none"})
+    assert [one for one in unregistered_runs(registry) if one.model == "it's of others"] == []
+    assert not [one for one in plan_for(registry, lambda _: (), all_of_it) if one.model == "it's theirs"]
+    assert "it's theirs" not in registry.models()
+    assert [one.version for one in registry.versions(name)] == [1]
+    client.set_registered_model_alias(name, "champion", "2")
+    with pytest.raises(NotFoundError, match=r"beside_others version 2 was registered by other means.* point to one of: 1\."):
+        registry.get(name, "champion")
+
+
+def test_a_run_that_others_registered_is_kept(registry):
+    client, name = registry._client, "registered_by_others"
+    version = registry.log_training(make_contract(name), make_record(MODEL))
+    path = model_file(registry, version)
+    client.create_registered_model(f"{name}_theirs")
+    registry.reject(name, 1, "worse")
+    registry.log_training(make_contract(name), make_record(MODEL))
+    planned = [StoredRun(model=name, run_id=version.run_id, status="FINISHED", kind="training", began=NOW)]
+    plan = plan_retention([], planned, {}, POLICY, NOW + timedelta(days=100))
+    client.create_model_version(f"{name}_theirs", path.parents[1].as_uri(), version.run_id)
+    registry.delete(name, 1, predicted=())
+    assert path.exists()
+    assert carry_out(registry, plan, lambda _: ()) == []
+    assert version.run_id not in {one.run_id for one in unregistered_runs(registry)}
+    assert client.get_run(version.run_id).info.lifecycle_stage == "active"
+
+
+def test_what_is_asked_of_the_lake_is_asked_before_the_lock(registry, make_versions):
+    name, free = make_versions("deleted_slowly", 2), []
+
+    def predicted():
+        with registry._lock.hold(name, "another change"):
+            free.append(True)
+        return ()
+
+    registry.delete(name, 1, predicted=predicted)
+    assert free == [True]

@@ -2,8 +2,7 @@
 
 import json
 import os
-import subprocess
-import sys
+from dataclasses import replace
 
 import pytest
 
@@ -11,11 +10,11 @@ from fti_assets.errors import NotFoundError
 from fti_assets.model_registry._process import Process
 
 from .examples import make_contract, make_model, make_record
+from .killed import killed_in, train
 from .test_registry import BrokenModel
 
 MODEL = make_model()
 MOMENTS = {
-    "params": "log_batch",
     "files": "log_artifacts",
     "model_begun": "create_logged_model",
     "model": "finalize_logged_model",
@@ -27,20 +26,7 @@ MOMENTS = {
 
 def killed_training(registry, name, method, tags=None):
     """A training in a process that is killed right after it called a method of the client."""
-    code = f"""
-import os
-from fti_assets.model_registry import ModelRegistry
-from fti_assets_tests.model_registry.examples import make_contract, make_record
-registry = ModelRegistry({registry.tracking_uri!r})
-original = getattr(registry._client, {method!r})
-def call(*args, **given):
-    original(*args, **given)
-    os.kill(os.getpid(), 9)
-setattr(registry._client, {method!r}, call)
-registry.log_training(make_contract({name!r}), make_record(tags={tags or {}!r}))
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == -9, done.stderr
+    killed_in(train, registry, name, tags or {}, after=(method,))
 
 
 def runs(registry, name):
@@ -82,13 +68,14 @@ def test_the_first_training_may_be_killed_too(registry):
 
 
 def test_a_training_that_dagster_repeats_leaves_one_run(registry):
-    tags = {"dagster_run_id": "run-1", "partition": "2024-01-01"}
+    tags = {"dagster_run_id": "run-1", "dagster_root_run_id": "run-1", "partition": "2024-01-01"}
     with pytest.raises(OSError, match="No space left"):
         registry.log_training(make_contract("repeated"), make_record(BrokenModel(), tags=tags))
     with pytest.raises(OSError, match="No space left"):
         registry.log_training(make_contract("repeated"), make_record(BrokenModel(), tags=tags | {"partition": "2024-01-02"}))
     killed_training(registry, "repeated", "create_logged_model", tags)
-    version = registry.log_training(make_contract("repeated"), make_record(MODEL, tags=tags))
+    again = tags | {"dagster_run_id": "run-2"}  # as Dagster executes a failed run once more
+    version = registry.log_training(make_contract("repeated"), make_record(MODEL, tags=again))
     assert statuses(registry, "repeated") == ["FAILED", "FINISHED"]  # of the other partition, and this one
     assert version.tags["partition"] == "2024-01-01"
     assert runs(registry, "repeated")[1].data.tags["asset"] == "models/repeated"
@@ -98,10 +85,12 @@ def test_a_run_of_a_living_or_unknown_process_is_left_alone(registry):
     client, name = registry._client, "living"
     experiment = registry._experiment_id(name)
     elsewhere = json.dumps({"host": "another-machine", "pid": 1, "started": ""})
-    for tags in ({"process": Process.current().text}, {"process": elsewhere}, {}):
+    dead = replace(Process.current(), started="another").text
+    own = {"fti.kind": "training"}
+    for tags in ({**own, "process": Process.current().text}, {**own, "process": elsewhere}, own, {"process": dead}):
         client.create_run(experiment, tags=tags)
     registry.log_training(make_contract(name), make_record(MODEL))
-    assert sorted(statuses(registry, name)) == ["FINISHED", "RUNNING", "RUNNING", "RUNNING"]
+    assert sorted(statuses(registry, name)) == ["FINISHED", "RUNNING", "RUNNING", "RUNNING", "RUNNING"]
 
 
 @pytest.mark.parametrize(
@@ -111,13 +100,15 @@ def test_a_run_of_a_living_or_unknown_process_is_left_alone(registry):
         pytest.param({"started": "another"}, True, id="same_number_later"),
         pytest.param({"pid": 2**22 + 1}, True, id="no_such_process"),
         pytest.param({"host": "another-machine", "pid": 2**22 + 1}, False, id="another_machine"),
+        pytest.param({"namespace": "pid:[1]", "pid": 2**22 + 1}, False, id="another_container_of_the_same_name"),
     ],
 )
 def test_which_process_is_dead(changes, dead):
     current = Process.current()
     assert current.pid == os.getpid()
-    process = Process(**{"host": current.host, "pid": current.pid, "started": current.started, **changes})
+    process = replace(current, **changes)
     assert process.is_dead is dead
+    assert process.is_alive is (not changes)
     assert Process.read(process.text) == process
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,7 @@ from fti_assets.model_registry._lock import FileRegistryLock
 from fti_assets.model_registry.promotion import Promotion, Settlement, counted, read_log, settlement, standing
 
 from .examples import make_contract, make_model, make_record
+from .killed import killed_in, promote
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MODEL = make_model()
@@ -113,40 +115,19 @@ def test_of_two_judgements_at_once_one_wins(registry, make_versions):
     assert [one.version for one in registry.history(name)] == [won[0], 1]
 
 
-KILLED_AT = ("entry", "champion", "previous", "decision")
+KILLED_AFTER = {
+    "entry": ("set_registered_model_tag", "promotion."),
+    "champion": ("set_registered_model_alias", "champion"),
+    "previous": ("set_registered_model_alias", "previous"),
+    "decision": ("set_model_version_tag", "decision"),
+}
 
 
-def kill_at(registry, name, moment):
-    """Promotes version 2 in a process that is killed by itself at one of its writes."""
-    code = f"""
-import os
-from fti_assets.model_registry import ModelRegistry
-registry = ModelRegistry({registry.tracking_uri!r})
-client = registry._client
-def killed_after(method, matches):
-    original = getattr(client, method)
-    def call(*args):
-        original(*args)
-        if matches(args):
-            os.kill(os.getpid(), 9)
-    setattr(client, method, call)
-killed_after(*{{
-    "entry": ("set_registered_model_tag", lambda args: args[1].startswith("promotion.")),
-    "champion": ("set_registered_model_alias", lambda args: args[1] == "champion"),
-    "previous": ("set_registered_model_alias", lambda args: args[1] == "previous"),
-    "decision": ("set_model_version_tag", lambda args: args[2] == "decision"),
-}}[{moment!r}])
-registry.promote({name!r}, 2, reason="killed", figures={{}})
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == -9, done.stderr
-
-
-@pytest.mark.parametrize("moment", KILLED_AT)
+@pytest.mark.parametrize("moment", KILLED_AFTER)
 def test_a_promotion_that_is_killed_happened_or_did_not(registry, make_versions, moment):
     name = make_versions(f"killed_at_{moment}", 3)
     registry.promote(name, 1, reason="first", figures={})
-    kill_at(registry, name, moment)
+    killed_in(promote, registry, name, 2, after=KILLED_AFTER[moment])
     happened = moment != "entry"
     seen = {alias for alias in ("champion", "previous") if alias in registry.get(name, 2 if happened else 1).aliases}
     assert seen == {"champion"}  # readers are right before anything is settled
@@ -183,6 +164,25 @@ def test_a_damaged_version_is_not_promoted(registry, make_versions):
         registry.promote(name, 1, reason="test", figures={})
     assert aliases(registry, name) == {"challenger": 1}
     assert registry.history(name) == []
+
+
+def test_a_champion_before_that_was_exchanged_meanwhile_is_verified_too(registry, make_versions, monkeypatch):
+    from .test_registry import model_file
+
+    name = make_versions("exchanged", 3)
+    for version in (1, 2):
+        registry.promote(name, version, reason="test", figures={})
+    model_file(registry, registry.get(name, 3)).write_bytes(b"x")
+    hold = registry._lock.hold
+
+    def hold_later(*given):
+        registry._client.set_registered_model_alias(name, "previous", "3")
+        return hold(*given)
+
+    monkeypatch.setattr(registry, "_lock", SimpleNamespace(hold=hold_later))
+    with pytest.raises(TamperedModelError):
+        registry.rollback(name, reason="test")
+    assert aliases(registry, name)["champion"] == 2
 
 
 def test_who_waits_in_vain_is_told_for_whom(tmp_path):

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -222,6 +223,80 @@ def test_an_alias_that_cannot_be_set_takes_the_version_back(registry, monkeypatc
     with pytest.raises(OSError, match="locked"):
         registry.log_training(make_contract("no_alias"), make_record())
     assert [version.version for version in registry.versions("no_alias")] == [1]
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [pytest.param(OSError("connection lost"), False, id="lost_answer"), pytest.param(SystemExit(143), True, id="told_to_stop")],
+)
+@pytest.mark.parametrize("method", ["set_registered_model_alias", "delete_model_version_tag"])
+def test_what_fails_after_the_alias_is_set_leaves_the_new_challenger(registry, monkeypatch, method, error, raised):
+    name = f"{method[:3]}_{raised}".lower()
+    registry.log_training(make_contract(name), make_record())
+    done = getattr(registry._client, method)
+
+    def fail(*given):
+        done(*given)
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr(registry._client, method, fail)
+        with pytest.raises(SystemExit) if raised else nullcontext():
+            assert registry.log_training(make_contract(name), make_record()).version == 2
+    assert [(one.version, one.aliases) for one in registry.versions(name)] == [(2, ("challenger",)), (1, ())]
+    registry.promote(name, 2, reason="it is whole", figures={})
+
+
+def test_a_registration_that_is_taken_back_leaves_the_challenger_before(registry, monkeypatch):
+    """The answer is lost, and the alias is set only when it has been asked for already."""
+    registry.log_training(make_contract("late_alias"), make_record())
+    client, late = registry._client, []
+    set_alias, delete = client.set_registered_model_alias, client.delete_model_version
+
+    def lose(name, alias, number):
+        if late:
+            set_alias(name, alias, number)
+            return
+        late.append((name, alias, number))
+        raise OSError("connection lost")
+
+    def delete_later(name, number):
+        set_alias(*late[0])
+        delete(name, number)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(client, "set_registered_model_alias", lose)
+        broken.setattr(client, "delete_model_version", delete_later)
+        with pytest.raises(OSError, match="connection lost"):
+            registry.log_training(make_contract("late_alias"), make_record())
+    assert [(one.version, one.aliases) for one in registry.versions("late_alias")] == [(1, ("challenger",))]
+
+
+@pytest.mark.parametrize("status", ["FAILED", "FINISHED"])
+def test_a_run_that_cannot_be_ended_hides_neither_error_nor_version(registry, monkeypatch, status):
+    name = f"endless_{status.lower()}"
+
+    def fail(*_):
+        raise OSError("the server is gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(registry._client, "set_terminated", fail)
+        if status == "FAILED":
+            with pytest.raises(OSError, match="No space left"):
+                registry.log_training(make_contract(name), make_record(BrokenModel()))
+        else:
+            assert registry.log_training(make_contract(name), make_record()).aliases == ("challenger",)
+
+
+def test_of_two_first_trainings_the_later_finds_the_experiment(registry, monkeypatch):
+    create = registry._client.create_experiment
+
+    def create_second(name, **given):
+        create(name, **given)
+        return create(name, **given)
+
+    monkeypatch.setattr(registry._client, "create_experiment", create_second)
+    assert registry._experiment_id("two_at_once") == registry._client.get_experiment_by_name("two_at_once").experiment_id
 
 
 def test_another_process_sees_the_same_registry(registry):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from types import ModuleType
 
 import dagster as dg
@@ -13,20 +14,27 @@ import pytest
 from fti_assets.compute import Choice, GpuProfile
 from fti_assets.feature_store import FeatureStore
 from fti_assets.model_registry import ModelRegistry
-from fti_assets.pipelines import ComputeResource, LakeResource, RegistryResource, training_pipeline
-from fti_assets.pipelines.child_process import card_for, train_in_child
+from fti_assets.pipelines import (
+    ComputeResource,
+    LakeResource,
+    RegistryResource,
+    hyperparameter_search,
+    model_backtest,
+    training_pipeline,
+)
+from fti_assets.pipelines.child_process import card_for, run_in_child
 from fti_assets.pipelines.failures import told_plainly
 from fti_assets.pipelines.training_task import TrainingTask
 from fti_assets.training import training_program
 from fti_assets_tests.compute.test_process import gone
 from fti_assets_tests.conftest import reasons
-from fti_assets_tests.training import programs
+from fti_assets_tests.training import programs, searched
 
 PROFILES = """
 profiles:
   local: {kind: local, threads: 1}
   process: {kind: process, threads: 1}
-  impatient: {kind: process, timeout_seconds: 5, grace_seconds: 1}
+  impatient: {kind: process, timeout_seconds: 1, grace_seconds: 1}
   elsewhere: {kind: process, python: /absent/python}
   with_cuda: {kind: process, device: "cuda:99"}
   here_with_cuda: {kind: local, device: "cuda:99"}
@@ -89,9 +97,13 @@ def logged(instance, result):
 
 
 def test_a_child_process_gives_what_this_process_gives(train, instance, root):
-    """The training in the child is killed at first, and goes on from its checkpoint when it is repeated."""
+    """The training in the child is killed at first, and goes on from its checkpoint when it is repeated.
+
+    What the program reports to Dagster by itself before it is killed is not taken for what the worker says.
+    """
     kept = root / "checkpoints" / "flights"
-    assert "SIGKILL" in reasons(train(programs.needs_two_attempts, "process"))[0]
+    killed = reasons(train(programs.needs_two_attempts, "process"))[0]
+    assert "'flights' with profile 'process', chosen by the configuration of the run died. It was killed by SIGKILL" in killed
     assert [path.name for path in kept.glob("*/*")] == ["state"]
 
     here, there = train(programs.tiny), train(programs.needs_two_attempts, "process")
@@ -112,6 +124,59 @@ def test_a_child_process_gives_what_this_process_gives(train, instance, root):
     assert first.metrics == second.metrics
     assert second.tags["dagster_run_id"] == there.run_id
     assert second.tags["compute"] == "process"
+
+
+@pytest.fixture
+def look(resources, instance, monkeypatch):
+    """Materialises the one asset of a pipeline, with a profile."""
+    monkeypatch.delenv("FTI_COMPUTE", raising=False)
+
+    def call(pipeline, profile, partition=None, **config):
+        (asset,) = pipeline.assets()
+        configured = {"ops": {asset.op.name: {"config": {**config, "compute": profile}}}, **QUIET}
+        given = {"instance": instance, "resources": resources, "run_config": configured, "raise_on_error": False}
+        result = dg.materialize([asset], partition_key=partition, **given)
+        assert reasons(result) == []
+        return metadata(result)
+
+    return call
+
+
+def test_a_search_runs_in_the_place_that_is_chosen(look):
+    """In the child first: the search in this process finds its trials, and trains their best once more."""
+    pipeline = hyperparameter_search(searched.flights, job="search")
+
+    child, local = (look(pipeline, profile, trials=2, seed=5) for profile in ("process", "local"))
+
+    assert (child["compute"].value, local["compute"].value, child["trials"].value) == ("process", "local", 2)
+    assert sorted(child) == sorted(local)
+    assert {name for name in local if local[name] != child[name]} == {"compute", "version"}
+
+
+def test_a_backtest_runs_in_the_place_that_is_chosen(look, root):
+    pipeline = model_backtest(programs.tiny, cutoffs=["2024-01-03"], job="backtest")
+
+    child = look(pipeline, "process", "2024-01-03")
+
+    assert child["compute"].value == "process"
+    assert child["auc"].value > 0.6
+    assert "2024-01-03" in child["table"].value
+    assert FeatureStore(root).dataset("flights_backtest", child["dataset_id"].value)
+
+
+def test_a_search_and_a_backtest_of_a_model_that_needs_a_gpu_do_not_begin_without_one(resources, instance, monkeypatch):
+    monkeypatch.delenv("FTI_COMPUTE", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    model = replace(programs.MODEL, needs_gpu=True)
+    search = hyperparameter_search(replace(searched.flights, model=model), job="search").assets()
+    backtest = model_backtest(replace(programs.tiny, model=model), cutoffs=["2024-01-03"], job="backtest").assets()
+    given = {"instance": instance, "resources": resources, "run_config": QUIET, "raise_on_error": False}
+
+    for (asset,), partition in ((search, None), (backtest, "2024-01-03")):
+        (reason,) = reasons(dg.materialize([asset], partition_key=partition, **given))
+
+        assert reason.startswith("Device 'cuda' is asked for, but this machine shows no NVIDIA GPU.")
+        assert (asset.op.pool, asset.op.tags["fti/gpu"]) == ("gpu", "true")
 
 
 def test_what_a_worker_says_is_in_the_log_of_the_run(train, instance):
@@ -143,8 +208,6 @@ def test_an_absent_gpu_fails_before_any_data_is_read(train, profile):
 
 
 def test_a_model_that_needs_a_gpu_fails_where_there_is_none(train, monkeypatch):
-    from dataclasses import replace
-
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     needy = training_program(replace(programs.MODEL, needs_gpu=True))(programs.is_killed.function)
 
@@ -163,8 +226,7 @@ def test_the_cpu_does_with_a_warning_where_the_profile_allows_it(train, instance
 @pytest.mark.parametrize(
     ("program", "profile", "said"),
     [
-        pytest.param(programs.is_killed, "process", "It was killed by SIGKILL", id="killed"),
-        pytest.param(programs.takes_for_ever, "impatient", "since its time limit is 5 s; it had up to", id="too_slow"),
+        pytest.param(programs.takes_for_ever, "impatient", "since its time limit is 1 s; it had up to", id="too_slow"),
         pytest.param(
             programs.crashes,
             "process",
@@ -210,19 +272,17 @@ with dg.DagsterInstance.ephemeral() as instance:
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_run_that_is_ended_leaves_no_worker_behind(root, number):
-    with subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, str(root)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as run:
-        worker = next(int(line.rpartition(" ")[2]) for line in run.stderr if " - process " in line)
-        os.kill(run.pid, number)
-        started = time.monotonic()
-        assert gone(worker, within=20)
-        run.stderr.read()
-
-    assert run.returncode != 0
-    assert time.monotonic() - started < 40
+def test_a_run_that_is_ended_leaves_no_worker_behind(root):
+    command, streams = [sys.executable, "-c", INTERRUPTED, str(root)], {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **streams) as terminated, subprocess.Popen(command, text=True, **streams) as killed:
+        for run, number in ((terminated, signal.SIGTERM), (killed, signal.SIGKILL)):
+            worker = next(int(line.rpartition(" ")[2]) for line in run.stderr if " - process " in line)
+            os.kill(run.pid, number)
+            started = time.monotonic()
+            assert gone(worker, within=20)
+            run.stderr.read()
+            assert run.wait() != 0
+            assert time.monotonic() - started < 40
 
 
 TELLS = """#!/bin/sh
@@ -247,7 +307,7 @@ def told(resources, instance, tmp_path):
             stores = {"lake": resources["lake"], "registry": resources["registry"]}
             task = TrainingTask(program=programs.tiny, context=context, dataset_id=None, choice=choice, **stores)
             with told_plainly():
-                train_in_child(task, profile, count=lambda: there)
+                run_in_child(task, profile, count=lambda: there)
 
         (reason,) = reasons(dg.materialize([probe], instance=instance, run_config=QUIET, raise_on_error=False))
         return reason
@@ -259,8 +319,9 @@ def test_a_child_sees_one_card_and_no_other_training_gets_it(told, tmp_path, mon
     """The lock is real, the cards are not: nothing that runs these tests has one."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
-    assert 'Its last line was: cards 0, told {"program":' in told(2)
-    assert '"device":"cuda"' in told(2)
+    said = told(2)
+    assert 'Its last line was: cards 0, told {"program":' in said
+    assert '"device":"cuda"' in said
     assert "cards 1, told" in told(2, cards=("1",))
     assert "Card '7' is not in what this process sees." in told(2, cards=("7",))
     with card_for("another", GpuProfile(locks=tmp_path), visible=("0", "1")) as card:

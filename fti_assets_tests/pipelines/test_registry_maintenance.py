@@ -1,5 +1,7 @@
 """The care of the model registry as an asset."""
 
+import shutil
+
 import dagster as dg
 import pytest
 
@@ -16,8 +18,10 @@ OP = "maintenance__registry"
 
 
 @pytest.fixture
-def registry(tmp_path):
+def registry(tmp_path, empty_registry):
     """Of three versions the first is the champion, and the second is rejected."""
+    (tmp_path / "mlflow").mkdir()
+    shutil.copy(empty_registry, tmp_path / "mlflow")
     made, model = ModelRegistry(f"sqlite:///{tmp_path}/mlflow/mlflow.db"), make_model()
     for _ in range(3):
         made.log_training(make_contract("delay"), make_record(model))

@@ -72,6 +72,23 @@ def test_what_is_no_graph_is_refused(content):
         OnnxModel.from_bytes(content, source="model")
 
 
+def test_weights_outside_the_file_are_refused(tmp_path, monkeypatch):
+    from onnx import TensorProto, helper, numpy_helper
+
+    (tmp_path / "weights").write_bytes(np.ones(1, np.float32).tobytes())
+    monkeypatch.chdir(tmp_path)
+    weights = numpy_helper.from_array(np.ones((1, 1), np.float32), "weights")
+    weights.ClearField("raw_data")
+    weights.data_location = TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value="weights")
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", 1]) for name in ("matrix", "probability")]
+    node = helper.make_node("MatMul", ["matrix", "weights"], ["probability"])
+    graph = helper.make_graph([node], "outside", values[:1], values[1:], [weights])
+    content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10).SerializeToString()
+    with pytest.raises(ModelFileError, match="External data path validation failed"):
+        OnnxModel.from_bytes(content, source="outside")
+
+
 def test_a_graph_without_transformations_is_refused():
     from onnx import TensorProto, helper
 

@@ -57,6 +57,16 @@ def test_a_network_that_its_weights_do_not_fill_is_not_made(content, settings):
         TorchModel.from_bytes(described(content, **settings))
 
 
+def test_a_description_that_is_nested_too_deeply_is_refused(content):
+    length = int.from_bytes(content[:8], "little")
+    head = json.loads(content[8 : 8 + length])
+    head["__metadata__"]["fti_assets"] = "[" * 100_000 + "]" * 100_000
+    made = json.dumps(head).encode()
+    made += b" " * (-len(made) % 8)
+    with pytest.raises(ModelFileError, match=r"The description in .* cannot be read: RecursionError"):
+        TorchModel.from_bytes(len(made).to_bytes(8, "little") + made + content[8 + length :])
+
+
 def test_a_pickle_is_not_executed(tmp_path):
     marker = tmp_path / "executed"
     with pytest.raises(ModelFileError, match="safetensors cannot read"):

@@ -10,10 +10,10 @@ from fti_assets.vocabulary import SPLITS, Column, Contract, Daily, Entity, Featu
 FEATURES = (Column("carrier", "string"), Column("delay", "float"), Column("hour", "int"), Column("holiday", "bool"))
 
 
-def make_view(features=FEATURES):
+def make_view(features=FEATURES, timezone="UTC"):
     promise, flight = Contract(owner="team:test"), Entity("flight", keys=("flight",))
     chosen = tuple(Feature(one.name, one.type) for one in features)
-    cadence = Daily(start="2024-01-01")
+    cadence = Daily(start="2024-01-01", timezone=timezone)
     spine = FeatureGroup(
         name="flights", version=1, entity=flight, event_time="at", cadence=cadence, contract=promise, features=chosen
     )

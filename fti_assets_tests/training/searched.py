@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from fti_assets.errors import FtiError
@@ -32,6 +33,28 @@ class Ends:
             raise KeyboardInterrupt
         self.marker.write_text(str(fits + 1))
         return self.trainer.fit(data, run)
+
+
+def choices(trial):
+    """A choice among tuples, which the study's database makes lists of."""
+    trial.suggest_categorical("unused", ["a", "b"])
+    metrics = trial.suggest_categorical("metrics", [("logloss",), ("auc", "logloss")])
+    return XGBoostTrainer(rounds=5, max_depth=3, metrics=metrics)
+
+
+@training_program(MODEL, space=choices)
+def chooses(data, run):
+    raise AssertionError
+
+
+def sometimes_fails(trial):
+    trainer = few_trees(trial)
+    return replace(trainer, metrics=("auc",)) if trial.number == 1 else trainer
+
+
+@training_program(MODEL, space=sometimes_fails)
+def unlucky(data, run):
+    raise AssertionError
 
 
 def always_fails(trial):

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from datetime import date
 
@@ -33,8 +34,11 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture
-def registry(tmp_path):
-    return ModelRegistry(f"sqlite:///{tmp_path}/mlflow/mlflow.db")
+def registry(tmp_path, empty_registry):
+    file = tmp_path / "mlflow" / "mlflow.db"
+    file.parent.mkdir()
+    shutil.copy(empty_registry, file)
+    return ModelRegistry(f"sqlite:///{file}")
 
 
 def test_each_cutoff_is_measured_and_found_again(store, registry):

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,7 @@ from fti_assets.training import (
     model_card,
     without_pictures,
 )
+from fti_assets.training.card import _duration
 from fti_assets.training.report import extra_metrics, pictures
 from fti_assets.vocabulary import SPLITS, Categorical, Costs, Gate, Model, Numeric, RandomSplit, TimeSplit, TrainingDataset
 
@@ -111,6 +113,14 @@ def test_the_same_model_gives_the_same_report(report, boosted, days):
     assert measure(MODEL, boosted, days, baseline=("carrier", "hour")) == report
 
 
+def test_small_slices_are_measured_where_a_gate_judges_them(boosted, tmp_path):
+    rows = of_days(200, 3)
+    data = TrainingData.of(PLAIN, write_dataset(tmp_path, dict.fromkeys(SPLITS, rows)).folder)
+    for judged, expected in ((100, set()), (30, {"AA", "B6", "UA"})):
+        model = replace(PLAIN, slices=("carrier",), gates=(Gate(metric="auc", slice_rows=judged),))
+        assert {one.value for one in measure(model, boosted, data).test.slices} == expected
+
+
 def test_what_is_logged_beside_the_figures(report):
     found = extra_metrics(report)
     assert (found["auc_low_test"], found["auc_high_test"]) == (report.test.intervals["auc"].low, report.test.intervals["auc"].high)
@@ -195,6 +205,24 @@ def test_what_was_not_tested_is_said(change, said, card, report, days):
     assert said in model_card(replace(MODEL, **change), manifest(days.rows), report, tags={})
 
 
+def test_days_are_counted_in_the_calendar_of_the_spine(report, days):
+    view = make_view(timezone="America/New_York")
+    local = replace(MODEL, dataset=replace(DATASET, view=view))
+    march = ("2024-03-01T05:00:00+00:00", "2024-04-01T04:00:00+00:00")  # the clocks go forward on the 10th
+    made = manifest(days.rows, splits={**dict.fromkeys(SPLITS, march)})
+    said = "- Tested on the 31 days from 2024-03-01 to 2024-04-01 (America/New_York) alone"
+    assert said in model_card(local, made, report, tags={})
+
+
+def test_groups_of_few_rows_are_said_to_have_too_few(report, days):
+    few = replace(report.fairness[0], value="few", rows=3, selection_ratio=math.nan)
+    low = replace(report.fairness[0], value="low", selection_ratio=0.7)
+    said = model_card(MODEL, manifest(days.rows), replace(report, fairness=(low, few)), tags={})
+    assert "1 of 1 groups of at least 100 rows break the rule of four fifths" in said
+    assert " | 0.70 ⚠ | " in said
+    assert " | too few rows | " in said
+
+
 def test_small_slices_and_few_days_are_said(boosted, tmp_path):
     few = TrainingData.of(MODEL, write_dataset(tmp_path, {name: of_days(400, n, days=3) for n, name in enumerate(SPLITS)}).folder)
     said = model_card(MODEL, manifest(few.rows), measure(MODEL, boosted, few), tags={})
@@ -216,15 +244,15 @@ def one_class(late):
 
 
 @pytest.mark.parametrize(
-    "splits",
+    ("model", "splits"),
     [
-        pytest.param({"test": one_class(False)}, id="test_of_one_class"),
-        pytest.param({"test": one_class(True).slice(0, 1)}, id="test_of_one_row"),
-        pytest.param({"validation": one_class(False)}, id="validation_without_positives"),
+        pytest.param(MODEL, {"test": one_class(False)}, id="test_of_one_class"),
+        pytest.param(MODEL, {"test": one_class(True).slice(0, 1)}, id="test_of_one_row"),
+        pytest.param(MODEL, {"validation": one_class(False)}, id="validation_without_positives"),
+        pytest.param(PLAIN, {"test": one_class(True).slice(0, 1), "validation": one_class(False)}, id="nothing_asked_for"),
     ],
 )
-@pytest.mark.parametrize("model", [pytest.param(MODEL, id="all_asked_for"), pytest.param(PLAIN, id="nothing_asked_for")])
-def test_tiny_splits_break_nothing_and_say_that_nothing_is_known(splits, model, boosted, tmp_path):
+def test_tiny_splits_break_nothing_and_say_that_nothing_is_known(model, splits, boosted, tmp_path):
     given = {**{name: make_rows(50, n) for n, name in enumerate(SPLITS)}, **splits}
     data = TrainingData.of(model, write_dataset(tmp_path, given).folder)
     report = measure(model, boosted, data, baseline=("carrier",))
@@ -236,3 +264,16 @@ def test_tiny_splits_break_nothing_and_say_that_nothing_is_known(splits, model, 
         assert "Not known, since the test split lacks a class: auc" in said
         assert "| auc | " in said
         assert not any(math.isnan(value) for value in extra_metrics(report).values())
+
+
+@pytest.mark.parametrize(
+    ("horizon", "words"),
+    [
+        (timedelta(hours=36), "36 hours"),
+        (timedelta(days=1), "1 day"),
+        (timedelta(days=2), "2 days"),
+        (timedelta(minutes=30), "0.5 hours"),
+    ],
+)
+def test_a_horizon_is_told_in_whole_days_or_in_hours(horizon, words):
+    assert _duration(horizon) == words

@@ -1,4 +1,11 @@
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -21,8 +28,11 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture
-def registry(tmp_path):
-    return ModelRegistry(f"sqlite:///{tmp_path}/mlflow/mlflow.db")
+def registry(tmp_path, empty_registry):
+    file = tmp_path / "mlflow" / "mlflow.db"
+    file.parent.mkdir()
+    shutil.copy(empty_registry, file)
+    return ModelRegistry(f"sqlite:///{file}")
 
 
 def runs_of(registry, kind):
@@ -73,25 +83,88 @@ def test_a_search_goes_on_where_it_was(store, registry):
 
 def test_a_search_that_was_ended_keeps_its_trials(store, registry, tmp_path, monkeypatch):
     marker = tmp_path / "fits"
-    monkeypatch.setattr(
-        searched,
-        "flights",
-        replace(searched.flights, space=lambda trial: searched.Ends(marker, searched.few_trees(trial))),
-    )
+    monkeypatch.setattr(searched, "flights", replace(searched.flights, space=lambda trial: ended_by(marker, trial)))
     settings = SearchSettings(trials=4, seed=4)
     with pytest.raises(KeyboardInterrupt):
         search(searched.flights, store, registry, settings, run=ONE)
-    assert runs_of_nothing(registry)
+    assert [run.data.tags["state"] for run in runs_of(registry, "trial")].count("complete") == 2
+    assert registry.models() == []
 
     found = search(searched.flights, store, registry, settings, run=ONE)
 
-    assert [trial.state for trial in found.trials].count("complete") + [t.state for t in found.trials].count("pruned") >= 3
+    assert sum(trial.state in ("complete", "pruned") for trial in found.trials) == 4
+    assert sum(trial.state == "failed" for trial in found.trials) == 1  # that in which it was ended
     assert found.trials[0].loss is not None
     assert found.trials[1].loss is not None
 
 
-def runs_of_nothing(registry):
-    return registry._client.get_experiment_by_name(MODEL.name) is None
+def ended_by(marker, trial):
+    return searched.Ends(marker, searched.few_trees(trial))
+
+
+def test_a_trial_that_fails_ends_no_search(store, registry):
+    found = search(searched.unlucky, store, registry, SearchSettings(trials=3, seed=10), run=ONE)
+
+    assert [trial.state for trial in found.trials].count("failed") == 1
+    assert len(found.trials) == 4
+    assert found.trials[1].reason == "DefinitionError: A search needs the figure 'logloss'; this trainer reports auc."
+
+
+def test_another_space_is_another_search(store, registry, monkeypatch):
+    search(searched.flights, store, registry, SearchSettings(trials=2, seed=11), run=ONE)
+    monkeypatch.setattr(searched, "flights", replace(searched.flights, space=searched.sometimes_fails))
+    found = search(searched.flights, store, registry, SearchSettings(trials=2, seed=11), run=ONE)
+
+    assert [trial.number for trial in found.trials if trial.state != "failed"] == [0, 2]
+
+
+def test_a_choice_among_tuples_is_found_again(store, registry):
+    found = search(searched.chooses, store, registry, SearchSettings(trials=2, seed=12), run=ONE)
+
+    metrics = registry._client.get_run(found.trained.version.run_id).data.params["metrics"]
+    assert metrics == ", ".join(found.best.params["metrics"])
+
+
+def test_workers_end_with_the_process_that_started_them(store, tmp_path):
+    code = f"""
+import os
+from pathlib import Path
+from fti_assets.feature_store import FeatureStore
+from fti_assets.model_registry import ModelRegistry
+from fti_assets.training import SearchSettings, TrainingRun, search
+from fti_assets_tests.training import searched
+
+if __name__ == "__main__":
+    registry = ModelRegistry("sqlite:///{tmp_path}/mlflow/mlflow.db")
+    store = FeatureStore(Path({str(store.root)!r}))
+    search(searched.flights, store, registry, SearchSettings(trials=500, workers=2, seed=13), run=TrainingRun(threads=1))
+"""
+    (tmp_path / "main.py").write_text(code)
+    started = subprocess.Popen(
+        [sys.executable, tmp_path / "main.py"], env={**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": str(Path.cwd())}
+    )
+    workers = until(lambda: len(found := children(started.pid)) >= 2 and found)
+    started.kill()
+    started.wait()
+
+    until(lambda: not [pid for pid in workers if Path(f"/proc/{pid}").exists()])
+
+
+def children(parent):
+    found = [path for path in Path("/proc").glob("[0-9]*") if path.name.isdigit()]
+    said = {}
+    for path in found:
+        with suppress(OSError):
+            said[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+    return [pid for pid, of in said.items() if of == parent]
+
+
+def until(holds, seconds=60):
+    end = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < end, "It never happened."
+        time.sleep(0.2)
+    return found
 
 
 def test_several_workers_share_one_search(store, registry):
@@ -125,7 +198,7 @@ def test_a_program_without_a_space_cannot_be_searched(store, registry):
 
 
 def test_a_space_that_fails_says_so_and_registers_nothing(store, registry):
-    with pytest.raises(FtiError, match="This space is empty"):
+    with pytest.raises(FtiError, match=r"None of \d trials was finished. The first failed: FtiError: This space is empty"):
         search(searched.hopeless, store, registry, SearchSettings(trials=2), run=ONE)
     assert registry.models() == []
 

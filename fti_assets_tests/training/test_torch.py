@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fti_assets.training import TorchTrainer, TrainingRun
+from fti_assets.training import TorchTrainer, TrainingDataError, TrainingRun
 from fti_assets.training.matrix import SplitMatrix
 from fti_assets.training.trainers.torch import shuffled
 from fti_assets.vocabulary import Categorical, Numeric
@@ -88,6 +88,53 @@ def test_checkpoints_of_another_training_are_not_gone_on_from(numbers, tmp_path)
 
     assert "is of another training: starting anew" in told[0]
     assert len(other.learning_curve["logloss_validation"]) == 5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda trainer, data: (replace(trainer, hidden=(8,)), data), id="trainer"),
+        pytest.param(lambda trainer, data: (trainer, with_hash(data)), id="dataset"),
+    ],
+)
+def test_what_another_training_left_does_not_hide_what_this_one_keeps(change, numbers, tmp_path):
+    with pytest.raises(Killed):
+        TRAINER.fit(numbers, TrainingRun(threads=1, checkpoints=tmp_path, progress=killed_after(3)))
+    trainer, data = change(TRAINER, numbers)
+    with pytest.raises(Killed):
+        trainer.fit(data, TrainingRun(threads=1, checkpoints=tmp_path, progress=killed_after(1)))
+    told = []
+
+    trainer.fit(data, TrainingRun(threads=1, checkpoints=tmp_path, progress=told.append))
+
+    assert told[0].startswith("going on after epoch 1")
+
+
+def with_hash(data):
+    other = type(data)(data.folder, data.view, data.transformations)
+    other.manifest = {**data.manifest, "content_hash": "6f" * 32}
+    return other
+
+
+def test_the_loss_that_is_told_does_not_depend_on_the_weight_of_rows(numbers):
+    reported = []
+    run = TrainingRun(threads=1, report=lambda step, figures: reported.append(figures["logloss"]))
+    fitted = replace(TRAINER, class_weight="balanced").fit(numbers, run)
+
+    truth = numbers.labels("validation")
+    score = fitted.model.predict(numbers.split("validation"))
+    log_loss = -np.mean(np.where(truth == 1, np.log(score), np.log1p(-score)))
+    assert reported[fitted.best_iteration] == pytest.approx(log_loss, abs=1e-5)
+
+
+def test_a_loss_that_is_no_number_ends_the_training(numbers):
+    with pytest.raises(TrainingDataError, match="loss is not a number after epoch"):
+        replace(TRAINER, learning_rate=1e30).fit(numbers, TrainingRun(threads=1))
+
+
+def test_a_category_that_was_never_seen_lies_at_zero(numbers):
+    network = TRAINER.fit(numbers, TrainingRun(threads=1)).model.network
+    assert not network.embeddings[0].weight[0].any()
 
 
 def test_only_the_newest_checkpoint_stays(numbers, tmp_path):

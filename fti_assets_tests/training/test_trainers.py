@@ -14,6 +14,7 @@ from fti_assets.training import (
     HistogramTrainer,
     LinearTrainer,
     TorchTrainer,
+    TrainingDataError,
     TrainingRun,
     XGBoostTrainer,
     binary_metrics,
@@ -185,3 +186,42 @@ def test_a_time_cannot_be_trained_on(trainer, transformations, tmp_path):
 def test_what_a_trainer_cannot_read_is_said(trainer, transformations, said, data):
     with pytest.raises(DefinitionError, match=said):
         trainer.fit(as_trained(data, transformations), ONE)
+
+
+@every_trainer
+def test_rows_of_one_class_are_refused(trainer, transformations, tmp_path):
+    rows = make_rows(200)
+    one = rows.set_column(rows.column_names.index("late"), "late", pa.array([True] * 200))
+    data = as_trained(write_dataset(tmp_path, {"train": one, "validation": rows, "test": rows}), transformations)
+    with pytest.raises(TrainingDataError, match="have the label 1"):
+        trainer.fit(data, ONE)
+
+
+@every_trainer
+def test_missing_texts_of_pandas_are_missing(trainer, transformations, data):
+    model = trainer.fit(as_trained(data, transformations), ONE).model
+    rows = data.split("test").slice(0, 3).to_pandas()
+
+    expected = model.predict(rows.assign(carrier=None))
+
+    np.testing.assert_array_equal(model.predict(rows.assign(carrier=float("nan"))), expected)
+
+
+@every_trainer
+def test_a_constant_feature_that_changes_later_does_no_harm(trainer, transformations, tmp_path):
+    rows = make_rows(1000)
+    constant = rows.set_column(rows.column_names.index("delay"), "delay", pa.array([0.1] * 1000))
+    data = as_trained(write_dataset(tmp_path, dict.fromkeys(SPLITS, constant)), transformations)
+    model = trainer.fit(data, ONE).model
+
+    changed = rows.set_column(rows.column_names.index("delay"), "delay", pa.array([0.2] * 1000))
+
+    np.testing.assert_allclose(model.predict(changed), model.predict(constant), atol=0.05)
+
+
+def test_names_that_xgboost_does_not_take_are_no_obstacle(tmp_path):
+    rows = make_rows(500, carriers=("<30", "[0,5)", "a, b"))
+    data = write_dataset(tmp_path, dict.fromkeys(SPLITS, rows))
+    fitted = XGBOOST.fit(as_trained(data, (Categorical(encode="one_hot"),)), ONE)
+    assert set(fitted.feature_importance) == set(data.feature_names)
+    assert np.isfinite(fitted.model.contributions(rows)).all()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -15,6 +16,7 @@ from fti_assets.feature_store import FeatureStore
 from fti_assets.model_registry import ModelRegistry
 from fti_assets.training import SpecError, TrainingSpec
 from fti_assets.training.worker import Pace, main
+from fti_assets_tests.training import programs
 from fti_assets_tests.training.programs import cut_flights
 
 WORKER = (sys.executable, "-m", "fti_assets.training.worker")
@@ -90,6 +92,13 @@ def test_it_trains_and_registers_where_dagster_is_not_installed(root, tmp_path):
         pytest.param({"program": f"{PROGRAMS}:refuses"}, "These flights cannot be trained on. Take others.", id="own_error"),
         pytest.param({"program": "nothing"}, "no specification of a training. At program:", id="no_reference"),
         pytest.param({"program": f"{PROGRAMS}:tiny", "cards": 2}, "At cards: Extra inputs", id="unknown_field"),
+        pytest.param(
+            {"program": f"{PROGRAMS}:tiny", "search": {"trails": 2}}, "At search.trails: Unexpected", id="unknown_setting"
+        ),
+        pytest.param({"program": f"{PROGRAMS}:tiny", "search": {"trials": 2}}, "has no space to search", id="no_space"),
+        pytest.param(
+            {"program": f"{PROGRAMS}:tiny", "search": {}, "cutoff": "2024-01-03"}, "ask for two things", id="search_and_backtest"
+        ),
     ],
 )
 def test_an_error_that_a_person_can_act_upon_is_told_without_a_stack(called, spec, said):
@@ -101,14 +110,40 @@ def test_an_error_that_a_person_can_act_upon_is_told_without_a_stack(called, spe
     assert out == ""
 
 
-def test_an_absent_gpu_is_an_error_before_anything_is_read(tmp_path):
-    spec = json.dumps({"program": f"{PROGRAMS}:tiny", "device": "cuda:99"})
+def test_an_absent_gpu_is_an_error_before_anything_is_read(called, tmp_path, monkeypatch):
+    monkeypatch.setenv("FTI_DATA_DIR", str(tmp_path))
 
-    done = run(tmp_path, *WORKER, "-", spec=spec)
+    code, _, error = called("-", spec={"program": f"{PROGRAMS}:tiny", "device": "cuda:99"})
 
-    assert done.returncode == 1
-    assert "Device 'cuda:99' is asked for" in done.stderr
+    assert code == 1
+    assert "Device 'cuda:99' is asked for" in error
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("folder", [".", "", "..", "checkpoints", "lake", "checkpoints/../lake", "/", "{root}", "linked/lake"])
+def test_checkpoints_are_not_kept_where_something_else_lies(called, tmp_path, monkeypatch, folder):
+    """They are removed after a success, with all that is in their folder."""
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "linked").symlink_to(tmp_path)
+    monkeypatch.setenv("FTI_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(programs, "tiny", replace(programs.tiny, function=lambda data, run: pytest.fail("It was trained.")))
+
+    spec = {"program": f"{PROGRAMS}:tiny", "checkpoints": folder.format(root=tmp_path)}
+    code, _, error = called("-", spec=spec)
+
+    assert code == 1
+    assert f"is not below '{tmp_path / 'checkpoints'}'" in error
+    assert (tmp_path / "lake").is_dir()
+
+
+def test_a_backtest_is_told_with_its_figures(called, root):
+    code, out, error = called("-", spec={"program": f"{PROGRAMS}:tiny", "threads": 1, "cutoff": "2024-01-03"})
+
+    assert code == 0, error
+    said = json.loads(out)
+    assert said["model"] == "flights"
+    assert said["metrics"]["auc"] > 0.6
+    assert FeatureStore(root).dataset("flights_backtest", said["dataset_id"])
 
 
 def test_the_cpu_does_where_that_is_allowed(called):

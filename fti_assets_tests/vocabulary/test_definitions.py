@@ -6,6 +6,7 @@ import pytest
 
 from fti_assets.errors import DefinitionError, NotFoundError
 from fti_assets.vocabulary import (
+    Categorical,
     Column,
     Contract,
     Costs,
@@ -19,6 +20,7 @@ from fti_assets.vocabulary import (
     Gate,
     Model,
     Monitor,
+    Numeric,
     Predictions,
     Reach,
     StagedTable,
@@ -377,6 +379,12 @@ def test_unknown_columns_name_those_that_exist(make, message):
         pytest.param(lambda: Costs(false_positive=0, false_negative=0, unit="EUR"), "no threshold is best", id="free"),
         pytest.param(lambda: Costs(false_positive=1, false_negative=1, unit=" "), "no unit", id="no_unit"),
         pytest.param(lambda: model(sensitive=("distance",)), "'distance', a float, .*Derive groups", id="sensitive_number"),
+        pytest.param(
+            lambda: Gate(metric="log_loss", slice_minimum=0.3), "lower is better. Give a slice_maximum", id="slices_too_good"
+        ),
+        pytest.param(lambda: Gate(metric="auc", slice_maximum=0.9), "higher is better. Give a slice_minimum", id="auc_too_high"),
+        pytest.param(lambda: Gate(metric="brier", slice_maximum=float("inf")), "slice_maximum inf", id="infinite_slice_maximum"),
+        pytest.param(lambda: model(sensitive=("trip",)), "'trip', a key, of which each value would be a group", id="sensitive_key"),
         pytest.param(lambda: model(sensitive=("asked_at",)), "'asked_at', a timestamp", id="sensitive_time"),
         pytest.param(lambda: model(sensitive=("station", "station")), "a sensitive column twice", id="sensitive_twice"),
     ],
@@ -384,6 +392,43 @@ def test_unknown_columns_name_those_that_exist(make, message):
 def test_gates_costs_and_sensitive_columns_that_make_no_sense_are_refused(make, message):
     with pytest.raises(DefinitionError, match=message):
         make()
+
+
+@pytest.mark.parametrize("given", ["AUC", "aucc"])
+def test_a_gate_asks_for_a_metric_that_is_known(given):
+    with pytest.raises(NotFoundError, match=rf"Metric '{given}' is not in what a gate may ask for. Did you mean 'auc'\?"):
+        Gate(metric=given)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        pytest.param(lambda: Numeric(scale="minmax"), "scale is 'minmax'. Give 'standard', 'robust', 'min_max'", id="scale"),
+        pytest.param(lambda: Numeric(impute="mode"), "impute is 'mode'. Give 'mean', 'median', a finite number", id="impute"),
+        pytest.param(lambda: Numeric(impute=float("nan")), "impute is nan", id="impute_nan"),
+        pytest.param(lambda: Numeric(impute=float("inf")), "impute is inf", id="impute_infinite"),
+        pytest.param(lambda: Categorical(encode="onehot"), "encode is 'onehot'. Give 'codes' or 'one_hot'", id="encode"),
+        pytest.param(lambda: Categorical(minimum_rows=0), "minimum_rows is 0", id="minimum_rows"),
+    ],
+)
+def test_transformations_that_say_nothing_are_refused(make, message):
+    with pytest.raises(DefinitionError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        pytest.param(Numeric(features=("temp",), indicator=True), id="named"),
+        pytest.param(Numeric(indicator=True), id="all"),
+    ],
+)
+def test_an_indicator_has_a_name_of_its_own(declared):
+    weather = group(features=("temp", "temp_missing"))
+    made = dataset(made=view(features=(weather.all_features,)))
+    with pytest.raises(DefinitionError, match="adds an indicator 'temp_missing' for 'temp', but its view has a feature of that"):
+        model(dataset=made, transformations=(declared,))
+    assert model(dataset=made, transformations=(Numeric(features=("temp_missing",), indicator=True),)).dataset is made
 
 
 def test_a_sensitive_column_must_be_in_the_view_or_its_spine():
@@ -395,3 +440,8 @@ def test_a_sensitive_column_must_be_in_the_view_or_its_spine():
 def test_slices_need_as_many_rows_as_the_gate_on_the_auc_says():
     assert model(gates=(Gate(metric="brier", slice_rows=9), Gate(metric="auc", slice_rows=80))).slice_rows == 80
     assert model(gates=()).slice_rows == 500
+
+
+def test_slices_are_measured_where_a_gate_judges_them():
+    assert model(gates=(Gate(metric="brier", slice_rows=30), Gate(metric="auc"))).smallest_slice == 30
+    assert model(gates=(Gate(metric="auc"),)).smallest_slice == model(gates=()).smallest_slice == 100

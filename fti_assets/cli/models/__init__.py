@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from fti_assets.cli.models import comparison, deletion, exporting, gate, origin, promotions, studies, training, versions
+from fti_assets.cli.models import (
+    comparison,
+    deletion,
+    explanation,
+    exporting,
+    gate,
+    origin,
+    promotions,
+    studies,
+    training,
+    versions,
+)
 
 app = typer.Typer(
     help="Models: versions, aliases, quality, origin, promotion.",
@@ -14,6 +25,7 @@ app = typer.Typer(
 app.command("list", epilog=versions.LIST_EXAMPLES)(versions.list_)
 app.command("show", epilog=versions.SHOW_EXAMPLES)(versions.show)
 app.command("compare", epilog=comparison.EXAMPLES)(comparison.compare)
+app.command("explain", epilog=explanation.EXAMPLES)(explanation.explain)
 app.command("lineage", epilog=origin.EXAMPLES)(origin.lineage)
 app.command("train", epilog=training.EXAMPLES)(training.train)
 app.command("search", epilog=studies.SEARCH_EXAMPLES)(studies.search)

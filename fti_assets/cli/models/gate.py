@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +37,9 @@ def gate(
     except (FtiError, MlflowException, OSError, ValueError, LookupError, ImportError) as error:
         say(str(error), "red", stderr=True)
         raise typer.Exit(NOT_JUDGED) from error
+    except Exception as error:  # left alone it would end in 1, which says that it was judged and did not pass
+        console(stderr=True).print_exception()
+        raise typer.Exit(NOT_JUDGED) from error
     if not passed:
         raise typer.Exit(NOT_PASSED)
 
@@ -47,14 +51,12 @@ def _judged(name: str, report: Path | None, *, promote: bool) -> bool:
     program = find_named_program(name)
     with console(stderr=True).status(f"Judging the challenger of {program.model.name}"):
         judged = judge_challenger(program.model, feature_store(), registry)
-    text = gate_report(judged)
     passed = judged.verdict.promoted
-    if passed and promote:
-        version = judged.carry_out(registry)
-        text += f"\n{version} was promoted: it is the champion now.\n"
-    if report is None:
-        sys.stdout.write(text)
-    else:
-        report.write_text(text)
+    with report.open("w", encoding="utf-8") if report else nullcontext(sys.stdout) as out:
+        out.write(gate_report(judged))
+        out.flush()  # a report that cannot be written promotes nothing
+        if passed and promote and not judged.stands:
+            out.write(f"\n{judged.carry_out(registry)} was promoted: it is the champion now.\n")
+    if report:
         say(f"{judged.challenger}: {'passed' if passed else 'not passed'}. The report is in {report}.")
     return passed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from fti_assets.cli.stores import known, model_registry, tracking_uri
+from fti_assets.cli.stores import known, model_registry, registry_place
 from fti_assets.errors import FtiError, NotFoundError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def known_model(registry: ModelRegistry, name: str) -> str:
     Raises:
         NotFoundError: none has; the error names those that exist.
     """
-    return known("Model", name, registry.models(), where=f"the registry {tracking_uri()}", next_step=NEXT)
+    return known("Model", name, registry.models(), where=f"the registry {registry_place()}", next_step=NEXT)
 
 
 def find(registry: ModelRegistry, name: str) -> ModelVersion:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fti_assets.cli.models.naming import NEXT, Name, find
 from fti_assets.cli.options import AsJson
-from fti_assets.cli.stores import has_registry, model_registry, tracking_uri
+from fti_assets.cli.stores import has_registry, model_registry, registry_place
 from fti_assets.cli.terminal import say, show_facts, show_json, show_table, title
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def list_(as_json: AsJson = False) -> None:
     if as_json:
         show_json([asdict(version) for version in versions])
     elif not versions:
-        say(f"No model is registered at {tracking_uri()}. {NEXT}")
+        say(f"No model is registered at {registry_place()}. {NEXT}")
     else:
         names = ["model", "version", "aliases", "AUC on test", "decision", "dataset", "trained (UTC)"]
         show_table(names, map(_row, versions), whole=("dataset",))

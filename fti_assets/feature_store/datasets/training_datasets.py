@@ -6,8 +6,9 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -71,7 +72,8 @@ def cut(
         work.chmod(0o755)  # a temporary folder is its owner's alone
         target = folder / manifest.id
         if not target.exists():
-            work.rename(target)
+            with suppress(OSError):  # another process was first, with the same content
+                work.rename(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return target, read_manifest(target)
@@ -106,7 +108,7 @@ def _label(connection: DuckDBPyConnection, dataset: TrainingDataset, window: Win
             SELECT {keys}, {label}, {known_at} AS {LABEL_TIME} FROM {group.table.sql} WHERE {known}
             QUALIFY row_number() OVER (PARTITION BY {keys} {newest}) = 1
         ) USING ({keys})
-        WHERE {label} IS NOT NULL AND {quoted(view.at)} <= {instant_literal(window.end - dataset.label_horizon)}
+        WHERE {label} IS NOT NULL AND {_mature(dataset, window)}
         ORDER BY {", ".join(map(quoted, dict.fromkeys([spine.time, *spine.key])))}"""
     )
     connection.unregister("completed")
@@ -148,12 +150,20 @@ def _member(dataset: TrainingDataset, name: SplitName, window: Window) -> str:
     assert spine.time is not None  # the dataset has a calendar
     inside = within(spine.time, window)
     if isinstance(dataset.split, TimeSplit):
-        return inside
+        # What is learnt from a split must have been known when the next one began.
+        return f"{inside} AND {_mature(dataset, window)}"
     split, (low, high) = dataset.split, dataset.split.share(name)
     # The texts of the key, each behind its length, so that no two keys read alike; 52 bits of the hash are a number in [0, 1).
     parts = [f"coalesce(length({_text(key)})::VARCHAR || ':' || {_text(key)}, '-')" for key in split.by or spine.key]
     drawn = f"('0x' || left(md5('{split.seed}|' || {' || '.join(parts)}), 13))::BIGINT / {2**52}.0"
     return f"{inside} AND {drawn} >= {low!r} AND {drawn} < {high!r}"
+
+
+def _mature(dataset: TrainingDataset, window: Window) -> str:
+    """The SQL condition that a row's label is final by the end of a window."""
+    if not dataset.label_horizon:
+        return "true"
+    return f"{quoted(dataset.view.at)} <= {instant_literal(window.end - dataset.label_horizon)}"
 
 
 def _text(column: str) -> str:
@@ -199,15 +209,15 @@ def audit(folder: Path, view: FeatureView) -> dict[str, int]:
     """
     manifest = read_manifest(folder)
     dataset, counts = manifest.defined, dict.fromkeys(PROMISES, 0)
-    horizon = f"{int(dataset.label_horizon / timedelta(microseconds=1))}"
     with in_memory_connection() as connection:
         connection.execute("SET TimeZone = 'UTC'")
+        whole = Window(*(datetime.fromisoformat(manifest.splits[name][n]) for n, name in enumerate(("train", "test"))))
         for name in SPLITS:
             start, end = map(datetime.fromisoformat, manifest.splits[name])
             window = Window(start, end)
             row = connection.execute(
                 f"""SELECT count(*) FILTER ({_leaking(view)}), count(*) FILTER ({LABEL_TIME} > $cutoff::TIMESTAMPTZ
-                    OR {quoted(view.at)} + to_microseconds({horizon}) > $cutoff::TIMESTAMPTZ),
+                    OR NOT {_mature(dataset, whole)}),
                 count(*) FILTER (NOT coalesce({_member(dataset, name, window)}, false)) FROM read_parquet($file)""",
                 {"cutoff": manifest.cutoff, "file": str(folder / f"{name}.parquet")},
             ).fetchone()

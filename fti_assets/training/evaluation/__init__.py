@@ -9,7 +9,6 @@ from fti_assets.training.evaluation.gates import GateResult, Verdict, judge
 from fti_assets.training.evaluation.groups import Groups, kept_together, row_groups
 from fti_assets.training.evaluation.intervals import Interval, intervals
 from fti_assets.training.evaluation.metrics import (
-    METRICS,
     CalibrationBin,
     ScoresError,
     binary_metrics,
@@ -27,6 +26,7 @@ from fti_assets.training.evaluation.thresholds import (
     threshold_row,
     threshold_table,
 )
+from fti_assets.vocabulary import METRICS
 
 __all__ = [
     "METRICS",

@@ -11,8 +11,7 @@ from fti_assets.training.evaluation.groups import Groups
 from fti_assets.training.evaluation.intervals import Interval, centred, interval, replicated
 from fti_assets.training.evaluation.metrics import ScoresError
 from fti_assets.transformations import FloatArray
-
-LOWER_IS_BETTER = frozenset({"log_loss", "brier", "calibration_error"})
+from fti_assets.vocabulary import LOWER_IS_BETTER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

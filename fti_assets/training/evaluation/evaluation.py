@@ -17,6 +17,7 @@ from fti_assets.training.evaluation.metrics import binary_metrics
 from fti_assets.training.evaluation.slices import SliceMetrics, slice_metrics
 from fti_assets.transformations import FloatArray
 from fti_assets.vocabulary import SplitName
+from fti_assets.vocabulary.model import SMALLEST_SLICE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ def evaluate(
     slices: Sequence[str] = (),
     *,
     split: SplitName = "test",
-    minimum_rows: int = 100,
+    minimum_rows: int = SMALLEST_SLICE,
     with_intervals: bool = False,
     together: Sequence[str] = (),
     seed: int = 0,
@@ -72,7 +73,7 @@ def evaluate(
         data: holds the split.
         slices: columns by whose values it is measured as well.
         split: which one.
-        minimum_rows: of a slice.
+        minimum_rows: of a slice; `Model.smallest_slice` is what the gates of a model need.
         with_intervals: whether figures, and the AUC of slices, get intervals.
         together: columns whose rows belong together; those of a day unless given.
         seed: of the intervals.

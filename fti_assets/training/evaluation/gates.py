@@ -97,7 +97,9 @@ def _conditions(gate: Gate, challenger: Evaluation, champion: Evaluation | None)
     if gate.champion_margin is not None:
         yield _compared(gate, gate.champion_margin, challenger, champion)
     if gate.slice_minimum is not None:
-        yield _sliced(gate, gate.slice_minimum, challenger.slices)
+        yield _sliced(gate, gate.slice_minimum, challenger.slices, lowest=True)
+    if gate.slice_maximum is not None:
+        yield _sliced(gate, gate.slice_maximum, challenger.slices, lowest=False)
 
 
 def _bounded(what: str, observed: float, bound: float, *, lowest: bool) -> _Condition:
@@ -145,22 +147,23 @@ def _wanted(margin: float, found: Comparison) -> str:
     return f"; with {found.confidence:.0%} confidence it must be {wanted}"
 
 
-def _sliced(gate: Gate, bound: float, slices: tuple[SliceMetrics, ...]) -> _Condition:
+def _sliced(gate: Gate, bound: float, slices: tuple[SliceMetrics, ...], *, lowest: bool) -> _Condition:
     large = [one for one in slices if one.rows >= gate.slice_rows]
     judged = [one for one in large if not math.isnan(one.metrics[gate.metric])]
     if not judged:
         sentence = f"No slice has {gate.slice_rows:,} rows and a {gate.metric}."
         return _Condition(True, sentence, float("nan"), bound)
-    worst = min(judged, key=lambda one: one.metrics[gate.metric])
+    worst = (min if lowest else max)(judged, key=lambda one: one.metrics[gate.metric])
     observed = worst.metrics[gate.metric]
     where = f"on {worst} ({worst.rows:,} rows)"
-    if observed >= bound:
-        sentence = f"{gate.metric} is at least {bound:g} on each of {len(judged)} slices; lowest {where} with {_shown(observed)}."
-        return _Condition(True, sentence, observed, bound)
-    below = sum(one.metrics[gate.metric] < bound for one in judged)
-    more = f"; {below - 1} more of {len(judged)} slices are below" if below > 1 else ""
-    sentence = f"{gate.metric} {_shown(observed)} {where} is below the minimum {bound:g} by {bound - observed:.4f}{more}."
-    return _Condition(False, sentence, observed, bound)
+    least, furthest, beyond = ("least", "lowest", "below") if lowest else ("most", "highest", "above")
+    failed = sum(one.metrics[gate.metric] < bound if lowest else one.metrics[gate.metric] > bound for one in judged)
+    if not failed:
+        shown = f"{gate.metric} is at {least} {bound:g} on each of {len(judged)} slices"
+        return _Condition(True, f"{shown}; {furthest} {where} with {_shown(observed)}.", observed, bound)
+    side = f"{beyond} the {'minimum' if lowest else 'maximum'} {bound:g} by {abs(bound - observed):.4f}"
+    more = f"; {failed - 1} more of {len(judged)} slices are {beyond}" if failed > 1 else ""
+    return _Condition(False, f"{gate.metric} {_shown(observed)} {where} is {side}{more}.", observed, bound)
 
 
 def _shown(value: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -40,9 +41,8 @@ class Groups:
         """Rows with equal values of `columns` together; each row by itself where these are fewer than `FEWEST` groups."""
         codes = np.zeros(table.num_rows, dtype=np.int64)
         for name in columns:
-            encoded = table.column(name).combine_chunks().dictionary_encode(null_encoding="encode")
-            own = np.asarray(encoded.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
-            codes = np.unique(codes * len(encoded.dictionary) + own, return_inverse=True)[1]
+            own, known = encoded(table.column(name))
+            codes = np.unique(codes * len(known) + own, return_inverse=True)[1]
         count = int(codes.max()) + 1 if len(codes) else 0
         return cls(codes, count, unit) if count >= FEWEST else cls.rows(table.num_rows)
 
@@ -50,6 +50,14 @@ class Groups:
         """The groups of some of the rows; each row by itself where these are fewer than `FEWEST` groups."""
         known, codes = np.unique(self.codes[rows], return_inverse=True)
         return Groups(codes, len(known), self.unit) if len(known) >= FEWEST else Groups.rows(len(rows))
+
+
+def encoded(values: pa.ChunkedArray) -> tuple[IntArray, list[Any]]:
+    """For each row the position of its value among the distinct ones, and these; a missing value is one of them."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)  # its own codes may hold a value twice, or differ from chunk to chunk
+    coded = values.combine_chunks().dictionary_encode(null_encoding="encode")
+    return np.asarray(coded.indices.to_numpy(zero_copy_only=False), dtype=np.int64), coded.dictionary.to_pylist()
 
 
 def row_groups(data: TrainingData, split: SplitName, columns: Sequence[str] = ()) -> Groups:

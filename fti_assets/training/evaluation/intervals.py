@@ -14,9 +14,10 @@ import numpy as np
 
 from fti_assets.errors import not_found
 from fti_assets.training.evaluation.groups import Groups
-from fti_assets.training.evaluation.metrics import METRICS, calibration_bins, log_losses
+from fti_assets.training.evaluation.metrics import calibration_bins, log_losses
 from fti_assets.training.evaluation.ranking import Ranking, area, average_precision
 from fti_assets.transformations import FloatArray
+from fti_assets.vocabulary import METRICS
 
 _RANKED = {"auc": area, "average_precision": average_precision}
 

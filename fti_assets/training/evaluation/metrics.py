@@ -11,11 +11,8 @@ import numpy.typing as npt
 from fti_assets.errors import FtiError
 from fti_assets.training.evaluation.ranking import IntArray, Ranking, area, average_precision
 from fti_assets.transformations import FloatArray
+from fti_assets.vocabulary import METRICS
 
-METRICS = ("auc", "average_precision", "log_loss", "brier", "calibration_error")
-"""Those that say how good a model is."""
-
-LOWER_IS_BETTER = frozenset({"log_loss", "brier", "calibration_error"})
 _SMALLEST = float(np.finfo(np.float64).eps)  # as scikit-learn clips
 
 

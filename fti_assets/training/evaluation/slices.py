@@ -11,11 +11,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from fti_assets.errors import not_found
-from fti_assets.training.evaluation.groups import Groups
+from fti_assets.training.evaluation.groups import Groups, encoded
 from fti_assets.training.evaluation.intervals import Interval, intervals
 from fti_assets.training.evaluation.metrics import binary_metrics
 from fti_assets.training.evaluation.ranking import IntArray
 from fti_assets.transformations import FloatArray
+from fti_assets.vocabulary.model import SMALLEST_SLICE
 
 MISSING = "(missing)"
 _REPLICATES = 200
@@ -44,7 +45,7 @@ def slice_metrics(
     score: npt.ArrayLike,
     label: npt.ArrayLike,
     columns: Sequence[str],
-    minimum_rows: int = 100,
+    minimum_rows: int = SMALLEST_SLICE,
     groups: Groups | None = None,
     *,
     seed: int = 0,
@@ -101,11 +102,9 @@ def rows_by_value(table: pa.Table, column: str) -> Iterator[tuple[str, IntArray]
     """
     if column not in table.column_names:
         raise not_found("Column", column, table.column_names, where="the table to be sliced")
-    encoded = table.column(column).combine_chunks().dictionary_encode(null_encoding="encode")
-    codes = np.asarray(encoded.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
+    codes, named = encoded(table.column(column))
     order = np.argsort(codes, kind="stable")
     borders = np.flatnonzero(np.diff(codes[order])) + 1
-    named = encoded.dictionary.to_pylist()
     groups = [(named[codes[rows[0]]], rows) for rows in np.split(order, borders) if len(rows)]
     for value, rows in sorted(groups, key=lambda group: (group[0] is None, group[0] if group[0] is not None else 0)):
         yield (MISSING if value is None else str(value)), rows

@@ -42,9 +42,10 @@ class LinearTrainer:
             TrainingDataError: a row has no label.
         """
         from sklearn.linear_model import LogisticRegression
+        from threadpoolctl import threadpool_limits
 
         check_device(run.device, only_cpu="scikit-learn")
-        with matrices(data, run) as made:
+        with matrices(data, run) as made, threadpool_limits(run.threads):
             require_numbers(made.transformations, "Logistic regression", codes=False)
             run.progress(f"fitting {len(made.train):,} rows of {made.train.values.shape[1]} columns")
             estimator = LogisticRegression(

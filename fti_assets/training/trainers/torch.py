@@ -15,7 +15,7 @@ import numpy as np
 
 from fti_assets.compute import DeviceError, check_device
 from fti_assets.predictive_models.torch import NetworkShape, TorchModel, build_network
-from fti_assets.training.data import TrainingData
+from fti_assets.training.data import TrainingData, TrainingDataError
 from fti_assets.training.fitted_model import FittedModel
 from fti_assets.training.matrix import Matrices, SplitMatrix, matrices
 from fti_assets.training.run import TrainingRun
@@ -96,18 +96,23 @@ class TorchTrainer:
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a training is: the epoch that comes next, and the log losses until now."""
+    """How far a training is: the epoch that comes next, and the log losses until now.
+
+    Attributes:
+        judged: those of validation with positive rows weighted as in training, by which the best epoch is chosen.
+    """
 
     epoch: int = 0
     train: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
+    judged: list[float] = field(default_factory=list)
 
     @property
     def best_epoch(self) -> int:
-        return int(np.argmin(self.validation))
+        return int(np.argmin(self.judged))
 
     def is_over(self, patience: int) -> bool:
-        return bool(self.validation) and len(self.validation) - 1 - self.best_epoch >= patience
+        return bool(self.judged) and len(self.judged) - 1 - self.best_epoch >= patience
 
 
 @dataclass(slots=True)
@@ -152,8 +157,15 @@ class _Fitting:
             total += self._step(values, labels) * len(labels)
             seen += len(labels)
         self.progress.train.append(float(total) / seen)
-        self.progress.validation.append(self._validation_loss())
+        plain, weighted = self._validation_losses()
+        self.progress.validation.append(plain)
+        self.progress.judged.append(weighted)
         self.progress.epoch = epoch + 1
+        if math.isnan(weighted):
+            raise TrainingDataError(
+                f"The network's loss is not a number after epoch {epoch}.",
+                next_step="Scale the features (Numeric(scale=...)), or lower the learning rate.",
+            )
         if self.progress.best_epoch == epoch:
             self.best_weights = {name: tensor.detach().cpu().clone() for name, tensor in self.network.state_dict().items()}
         if self.run.checkpoints is not None:
@@ -172,30 +184,35 @@ class _Fitting:
         import torch
 
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self._loss(values, labels)
+        (loss,) = self._loss(values, labels, self.positive)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         return loss.detach().double()
 
-    def _loss(self, values: MatrixArray, labels: FloatArray) -> torch.Tensor:
+    def _loss(self, values: MatrixArray, labels: FloatArray, *positives: float) -> list[torch.Tensor]:
+        """The mean log loss, once for each weight of positive rows."""
         import torch
 
         device = torch.device(self.run.device)
         matrix = torch.from_numpy(values).to(device, non_blocking=True)
         truth = torch.from_numpy(labels.astype(np.float32)).to(device, non_blocking=True)
         with torch.autocast("cuda", dtype=torch.bfloat16, enabled=device.type == "cuda"):
-            logits = self.network(matrix)
-        weight = torch.tensor(self.positive, device=device)
-        return torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), truth, pos_weight=weight)
+            logits = self.network(matrix).float()
+        loss = torch.nn.functional.binary_cross_entropy_with_logits
+        return [loss(logits, truth, pos_weight=torch.tensor(positive, device=device)) for positive in positives]
 
-    def _validation_loss(self) -> float:
+    def _validation_losses(self) -> tuple[float, float]:
+        """Of the validation split, plain and with positive rows weighted as in training."""
         import torch
 
         self.network.eval()
+        total, rows = np.zeros(2), 0
         with torch.inference_mode():
-            parts = [(float(self._loss(np.array(values), labels)), len(labels)) for values, labels in self.made.validation.pieces()]
-        return sum(loss * rows for loss, rows in parts) / sum(rows for _, rows in parts)
+            for values, labels in self.made.validation.pieces():
+                total += [float(loss) * len(labels) for loss in self._loss(np.array(values), labels, 1.0, self.positive)]
+                rows += len(labels)
+        return float(total[0] / rows), float(total[1] / rows)
 
     def _set_learning_rate(self, at: float) -> None:
         warm = min(1.0, at / 0.3)  # the first third of an epoch rises to the full rate
@@ -268,6 +285,8 @@ def _resume(fitting: _Fitting, folder: Path) -> None:
     said = json.loads((kept[-1] / _STATE).read_text())
     if said["about"] != _about(fitting):
         fitting.run.progress(f"the checkpoint in {folder} is of another training: starting anew")
+        for other in kept:
+            _remove(other)
         return
     tensors = load_file(kept[-1] / _TENSORS, device=fitting.run.device)
     of = {kind: {name.partition(".")[2]: one for name, one in tensors.items() if name.startswith(f"{kind}.")} for kind in _PARTS}
@@ -290,6 +309,8 @@ def _about(fitting: _Fitting) -> dict[str, Any]:
     said = {
         "trainer": asdict(fitting.trainer),
         "seed": fitting.run.seed,
+        "threads": fitting.run.threads,
+        "dataset": fitting.made.content_hash,
         "rows": [len(fitting.made.train), len(fitting.made.validation)],
         "transformations": fitting.made.transformations.as_data(),
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 from fti_assets.compute import DeviceError, check_device
 from fti_assets.predictive_models import XGBoostModel
-from fti_assets.predictive_models.xgboost import feature_types
+from fti_assets.predictive_models.xgboost import feature_names, feature_types
 from fti_assets.training.data import TrainingData
 from fti_assets.training.fitted_model import FittedModel
 from fti_assets.training.matrix import SplitMatrix, matrices
@@ -115,7 +115,7 @@ def _check_device(xgboost: Any, device: str) -> None:
 def _batches(xgboost: Any, rows: SplitMatrix, transformations: FittedTransformations) -> Any:
     """The rows as XGBoost pulls them: it goes through them several times and keeps only what it makes of them."""
     about = {
-        "feature_names": [column.name for column in transformations.columns],
+        "feature_names": feature_names(transformations.columns),
         "feature_types": feature_types(transformations.columns),
     }
 
@@ -140,9 +140,9 @@ def _importance(booster: Any, transformations: FittedTransformations) -> dict[st
     """The share of the total gain by feature; columns that come of one feature are added up."""
     gain = booster.get_score(importance_type="total_gain")
     total = sum(gain.values()) or 1.0
-    columns = transformations.columns
+    names = feature_names(transformations.columns)
     shares = {
-        feature.name: sum(gain.get(column.name, 0.0) for column in columns[place]) / total
+        feature.name: sum(gain.get(name, 0.0) for name in names[place]) / total
         for feature, place in zip(transformations.features, transformations.places, strict=True)
     }
     return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))

@@ -13,6 +13,11 @@ def figures(auc=0.75, log_loss=0.5, **slices):
     return Evaluation(metrics={"auc": auc, "log_loss": log_loss}, slices=found)
 
 
+def briers(**slices):
+    found = tuple(SliceMetrics("origin", value, rows, {"brier": brier}) for value, (rows, brier) in slices.items())
+    return Evaluation(metrics={"brier": 0.1}, slices=found)
+
+
 RANDOM = np.random.default_rng(0)
 LOGIT = RANDOM.normal(-1, 1, 3000)
 LABEL = (RANDOM.random(3000) < 1 / (1 + np.exp(-LOGIT))).astype(float)
@@ -103,6 +108,22 @@ def measured(score, label=LABEL):
             "No slice has 500 rows and a auc.",
             id="a_slice_of_one_class_is_not_judged",
         ),
+        pytest.param(
+            Gate(metric="brier", slice_maximum=0.2),
+            briers(EWR=(600, 0.19), JFK=(900, 0.25), LGA=(500, 0.21)),
+            None,
+            False,
+            "brier 0.2500 on origin = JFK (900 rows) is above the maximum 0.2 by 0.0500; 1 more of 3 slices are above.",
+            id="slices_above",
+        ),
+        pytest.param(
+            Gate(metric="brier", slice_maximum=0.2),
+            briers(EWR=(600, 0.19), JFK=(900, 0.2)),
+            None,
+            True,
+            "brier is at most 0.2 on each of 2 slices; highest on origin = JFK (900 rows) with 0.2000.",
+            id="no_slice_above",
+        ),
         pytest.param(Gate(metric="auc"), figures(), None, True, "the gate asks for nothing", id="nothing_asked"),
     ],
 )
@@ -134,8 +155,8 @@ def test_a_model_without_gates_is_promoted():
 
 
 def test_a_gate_on_a_metric_that_was_not_measured_is_an_error():
-    with pytest.raises(NotFoundError, match=r"Metric 'aucc' is not in the evaluation\. Did you mean 'auc'\?"):
-        judge((Gate(metric="aucc", minimum=0.7),), figures(), None)
+    with pytest.raises(NotFoundError, match=r"Metric 'brier' is not in the evaluation\. It has: auc, log_loss"):
+        judge((Gate(metric="brier", maximum=0.7),), figures(), None)
 
 
 @pytest.mark.parametrize(

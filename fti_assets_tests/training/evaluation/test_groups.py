@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fti_assets.training import row_groups
+from fti_assets.training import Groups, row_groups
 from fti_assets.training.evaluation import kept_together
 from fti_assets.vocabulary import SPLITS, RandomSplit, TimeSplit, TrainingDataset
 from fti_assets_tests.training.examples import make_rows, make_view, write_dataset
@@ -40,6 +40,15 @@ def test_other_columns_may_say_what_belongs_together(tmp_path):
     pairs = list(zip(rows["carrier"].to_pylist(), rows["hour"].to_pylist(), strict=True))
     assert (found.count, found.unit) == (len(set(pairs)), "carrier and hour")
     assert len({(pair, code) for pair, code in zip(pairs, found.codes, strict=True)}) == found.count
+
+
+def test_dictionaries_are_grouped_by_their_values():
+    days = [[str(n % 12) for n in range(start, start + 30)] for start in (0, 5)]
+    plain = pa.table({"day": pa.chunked_array(days)})
+    coded = pa.table({"day": pa.chunked_array([pa.array(one).dictionary_encode() for one in days])})
+    found, expected = (Groups.of(table, ["day"], "day") for table in (coded, plain))
+    assert found.count == expected.count == 12
+    np.testing.assert_array_equal(found.codes, expected.codes)
 
 
 def test_some_of_the_rows(tmp_path):

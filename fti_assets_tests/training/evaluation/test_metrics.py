@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from fti_assets.training import ScoresError, binary_metrics, calibration_table, roc_points
+from fti_assets.vocabulary import LOWER_IS_BETTER, METRICS
 
 
 def sample(kind, count=3000):
@@ -25,6 +26,12 @@ def test_figures_agree_with_scikit_learn(kind):
     assert found["base_rate"] == pytest.approx(label.mean())
     assert found["mean_prediction"] == pytest.approx(score.mean())
     assert found["rows"] == len(label)
+
+
+def test_what_gates_may_ask_for_is_measured_and_nothing_else():
+    assert set(binary_metrics(*sample("smooth"))) == {*METRICS, "base_rate", "mean_prediction", "rows"}
+    assert set(binary_metrics([], [])) == {*METRICS, "base_rate", "mean_prediction", "rows"}
+    assert set(METRICS) > LOWER_IS_BETTER
 
 
 def test_a_sure_score_that_is_wrong_costs_much_but_not_infinitely():

@@ -30,6 +30,15 @@ def test_small_slices_are_left_out():
     assert [one.value for one in found] == ["AA", "UA"]
 
 
+def test_dictionaries_are_sliced_by_their_values():
+    carriers = [pa.array(one).dictionary_encode() for one in (["UA", None, "AA"], ["UA", "AA", "B6"])]
+    coded = ROWS.set_column(0, "carrier", pa.chunked_array(carriers))
+    found, plain = (slice_metrics(table, SCORE, LABEL, ["carrier"], 1) for table in (coded, ROWS))
+    assert [(one.value, one.rows, one.metrics["brier"]) for one in found] == [
+        (one.value, one.rows, one.metrics["brier"]) for one in plain
+    ]
+
+
 def test_slices_as_a_table():
     table = slices_table(slice_metrics(ROWS, SCORE, LABEL, ["hour"], minimum_rows=2))
     assert table.select(["column", "value", "rows", "base_rate"]).to_pylist() == [
