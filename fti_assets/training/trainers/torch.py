@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from fti_assets.training.fitted_model import FittedModel
 from fti_assets.training.matrix import Matrices, SplitMatrix, matrices
 from fti_assets.training.run import TrainingRun
 from fti_assets.training.trainers.linear import require_numbers
+from fti_assets.training.trainers.torch_checkpoints import FittingProgress, keep, resume
 from fti_assets.training.weights import ClassWeight, positive_weight
 from fti_assets.transformations import FloatArray, MatrixArray
 
@@ -74,7 +73,7 @@ class TorchTrainer:
             )
         with _threads(torch, run.threads), matrices(data, run) as made:
             require_numbers(made.transformations, "A network", codes=True)
-            fitting = _Fitting.start(self, made, run)
+            fitting = Fitting.start(self, made, run)
             for epoch in range(fitting.progress.epoch, self.epochs):
                 if fitting.progress.is_over(self.patience):
                     break
@@ -95,28 +94,7 @@ class TorchTrainer:
 
 
 @dataclass(slots=True)
-class _Progress:
-    """How far a training is: the epoch that comes next, and the log losses until now.
-
-    Attributes:
-        judged: those of validation with positive rows weighted as in training, by which the best epoch is chosen.
-    """
-
-    epoch: int = 0
-    train: list[float] = field(default_factory=list)
-    validation: list[float] = field(default_factory=list)
-    judged: list[float] = field(default_factory=list)
-
-    @property
-    def best_epoch(self) -> int:
-        return int(np.argmin(self.judged))
-
-    def is_over(self, patience: int) -> bool:
-        return bool(self.judged) and len(self.judged) - 1 - self.best_epoch >= patience
-
-
-@dataclass(slots=True)
-class _Fitting:
+class Fitting:
     """A network on its way, with everything that is needed to go on."""
 
     trainer: TorchTrainer
@@ -126,11 +104,11 @@ class _Fitting:
     network: Any
     optimizer: Any
     positive: float
-    progress: _Progress = field(default_factory=_Progress)
+    progress: FittingProgress = field(default_factory=FittingProgress)
     best_weights: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, trainer: TorchTrainer, made: Matrices, run: TrainingRun) -> _Fitting:
+    def start(cls, trainer: TorchTrainer, made: Matrices, run: TrainingRun) -> Fitting:
         import torch
 
         torch.manual_seed(run.seed)
@@ -140,7 +118,7 @@ class _Fitting:
         weight = positive_weight(trainer.class_weight, made.train.labels)
         fitting = cls(trainer, run, made, shape, network, optimizer, weight)
         if run.checkpoints is not None:
-            _resume(fitting, run.checkpoints)
+            resume(fitting, run.checkpoints)
         return fitting
 
     def go_through(self, epoch: int) -> None:
@@ -169,7 +147,7 @@ class _Fitting:
         if self.progress.best_epoch == epoch:
             self.best_weights = {name: tensor.detach().cpu().clone() for name, tensor in self.network.state_dict().items()}
         if self.run.checkpoints is not None:
-            _keep(self, self.run.checkpoints)
+            keep(self, self.run.checkpoints)
         loss = self.progress.validation[-1]
         self.run.progress(f"epoch {epoch}: train log loss {self.progress.train[-1]:.4f}, validation {loss:.4f}")
         self.run.report(epoch, {"logloss": loss})
@@ -249,79 +227,3 @@ def _threads(torch: Any, threads: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-_STATE, _TENSORS = "progress.json", "state.safetensors"
-
-
-def _keep(fitting: _Fitting, folder: Path) -> None:
-    """Writes the state as one folder that appears as a whole, and removes the one before."""
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
-    epoch = fitting.progress.epoch
-    work, done = folder / f".epoch-{epoch}", folder / f"epoch-{epoch:05d}"
-    _remove(work)
-    work.mkdir()
-    tensors = {f"network.{name}": tensor for name, tensor in fitting.network.state_dict().items()}
-    tensors |= {f"best.{name}": tensor for name, tensor in fitting.best_weights.items()}
-    for number, state in fitting.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in state.items()}
-    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, work / _TENSORS)
-    (work / _STATE).write_text(json.dumps({"progress": asdict(fitting.progress), "about": _about(fitting)}))
-    _remove(done)
-    work.rename(done)
-    for old in _checkpoints(folder)[:-1]:
-        _remove(old)
-
-
-def _resume(fitting: _Fitting, folder: Path) -> None:
-    """Goes on from the newest state, if there is one of this very training."""
-    from safetensors.torch import load_file
-
-    kept = _checkpoints(folder)
-    if not kept:
-        return
-    said = json.loads((kept[-1] / _STATE).read_text())
-    if said["about"] != _about(fitting):
-        fitting.run.progress(f"the checkpoint in {folder} is of another training: starting anew")
-        for other in kept:
-            _remove(other)
-        return
-    tensors = load_file(kept[-1] / _TENSORS, device=fitting.run.device)
-    of = {kind: {name.partition(".")[2]: one for name, one in tensors.items() if name.startswith(f"{kind}.")} for kind in _PARTS}
-    fitting.network.load_state_dict(of["network"])
-    fitting.best_weights = {name: tensor.cpu() for name, tensor in of["best"].items()}
-    state: dict[int, dict[str, Any]] = {}
-    for name, tensor in of["optimizer"].items():
-        number, _, what = name.partition(".")
-        state.setdefault(int(number), {})[what] = tensor.cpu() if what == "step" else tensor
-    fitting.optimizer.load_state_dict({**fitting.optimizer.state_dict(), "state": state})
-    fitting.progress = _Progress(**said["progress"])
-    fitting.run.progress(f"going on after epoch {fitting.progress.epoch - 1}, from {kept[-1]}")
-
-
-_PARTS = ("network", "best", "optimizer")
-
-
-def _about(fitting: _Fitting) -> dict[str, Any]:
-    """What must be the same for a checkpoint to be gone on from."""
-    said = {
-        "trainer": asdict(fitting.trainer),
-        "seed": fitting.run.seed,
-        "threads": fitting.run.threads,
-        "dataset": fitting.made.content_hash,
-        "rows": [len(fitting.made.train), len(fitting.made.validation)],
-        "transformations": fitting.made.transformations.as_data(),
-    }
-    return dict(json.loads(json.dumps(said)))
-
-
-def _checkpoints(folder: Path) -> list[Path]:
-    return sorted(folder.glob("epoch-*"))
-
-
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
