@@ -45,7 +45,7 @@ class XGBoostModel:
 
         matrix = self.transformations.matrix(rows)
         kinds = feature_types(self.transformations.columns)
-        data = xgboost.DMatrix(matrix, feature_types=kinds, feature_names=feature_names(self.transformations.columns))
+        data = xgboost.DMatrix(matrix, feature_types=kinds, feature_names=self.booster.feature_names)
         by_column = np.asarray(self.booster.predict(data, pred_contribs=True), dtype=np.float64)
         by_feature = [by_column[:, place].sum(axis=1) for place in self.transformations.places]
         return np.column_stack([*by_feature, by_column[:, -1]])

@@ -91,7 +91,7 @@ def test_a_missing_column_is_named(model):
 
 def test_mixed_types_in_pandas_are_refused(model):
     rows = make_rows(2).to_pandas().assign(hour=pd.Series([1, "x"], dtype=object))
-    with pytest.raises(RowsError, match="mixed types"):
+    with pytest.raises(RowsError, match="a column that has no one type"):
         model.predict(rows)
 
 

@@ -30,7 +30,8 @@ pytestmark = pytest.mark.end_to_end
 
 FIRST, LAST = "2013-01-01", "2013-01-20"
 PREDICTED = "2013-01-20"
-DATASET = replace(contracts.FLIGHT_DELAY_DATASET, split=TimeSplit(validation_days=3, test_days=4))
+# Of twenty days none can be left out between the splits.
+DATASET = replace(contracts.FLIGHT_DELAY_DATASET, split=TimeSplit(validation_days=3, test_days=4), label_horizon=timedelta())
 MODEL = replace(
     contracts.FLIGHT_DELAY_MODEL,
     dataset=DATASET,

@@ -209,7 +209,7 @@ def test_origin_delays(store):
         "origin_departures_1h": 0,
         "origin_delay_3h": None,
         "origin_departures_3h": 0,
-        "origin_overdue": 0,
+        "origin_overdue": 1,
         "city_delay_2h": None,
     }
     seen = known(rows, "02-10 15:45", origin="EWR")
