@@ -11,7 +11,7 @@ from pydantic import Field
 from fti_assets.pipelines.compute import ComputeResource, run_backtest
 from fti_assets.pipelines.failures import told_plainly
 from fti_assets.pipelines.resources import LakeResource, RegistryResource
-from fti_assets.pipelines.specs import GPU, GPU_TAGS, asset_key, dataset_spec
+from fti_assets.pipelines.specs import GPU_TAGS, asset_key, dataset_spec, gpu_options
 from fti_assets.pipelines.training import picture
 from fti_assets.pipelines.training_task import TrainingTask
 from fti_assets.training import TrainingProgram
@@ -53,8 +53,7 @@ class BacktestPipeline:
         @dg.multi_asset(
             name=f"models__{model.name}_backtest",
             specs=[spec],
-            op_tags=GPU_TAGS if model.needs_gpu else {},
-            pool=GPU if model.needs_gpu else None,
+            **gpu_options(model),
         )
         def look_back(
             context: dg.AssetExecutionContext,

@@ -10,7 +10,7 @@ from pydantic import Field
 from fti_assets.pipelines.compute import ComputeResource, SearchedVersion, run_search
 from fti_assets.pipelines.failures import told_plainly
 from fti_assets.pipelines.resources import LakeResource, RegistryResource
-from fti_assets.pipelines.specs import GPU, GPU_TAGS, asset_key, dataset_spec
+from fti_assets.pipelines.specs import GPU_TAGS, asset_key, dataset_spec, gpu_options
 from fti_assets.pipelines.training import picture
 from fti_assets.pipelines.training_task import TrainingTask
 from fti_assets.training import SearchSettings, TrainingProgram, Trial
@@ -55,8 +55,7 @@ class SearchPipeline:
         @dg.multi_asset(
             name=f"models__{model.name}_search",
             specs=[spec],
-            op_tags=GPU_TAGS if model.needs_gpu else {},
-            pool=GPU if model.needs_gpu else None,
+            **gpu_options(model),
         )
         def look(
             context: dg.AssetExecutionContext,

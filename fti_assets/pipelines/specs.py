@@ -18,6 +18,11 @@ GPU_TAGS = {"fti/gpu": "true"}
 """Tags of assets and runs that need a GPU; `dagster.yaml` limits how many such runs there are at once."""
 
 
+def gpu_options(model: Model) -> dict[str, Any]:
+    """The tags and the pool of the step that trains a model, where it needs a GPU."""
+    return {"op_tags": GPU_TAGS, "pool": GPU} if model.needs_gpu else {}
+
+
 def asset_key(parts: Sequence[str]) -> dg.AssetKey:
     return dg.AssetKey(list(parts))
 

@@ -14,7 +14,7 @@ from fti_assets.model_registry import ModelVersion
 from fti_assets.pipelines.compute import ComputeResource, run_training
 from fti_assets.pipelines.failures import told_plainly
 from fti_assets.pipelines.resources import LakeResource, RegistryResource
-from fti_assets.pipelines.specs import GPU, GPU_TAGS, asset_key, dataset_spec, model_spec
+from fti_assets.pipelines.specs import asset_key, dataset_spec, gpu_options, model_spec
 from fti_assets.pipelines.training_task import TrainingTask
 from fti_assets.training import REPORTED, TrainingProgram, without_pictures
 
@@ -52,8 +52,7 @@ class TrainingPipeline:
         @dg.multi_asset(
             name="__".join(model.asset_key),
             specs=[model_spec(model, kinds=kinds, deps=[asset_key(model.dataset.asset_key)])],
-            op_tags=GPU_TAGS if model.needs_gpu else {},
-            pool=GPU if model.needs_gpu else None,
+            **gpu_options(model),
         )
         def fit(
             context: dg.AssetExecutionContext,

@@ -1,5 +1,8 @@
+import shutil
+
 import pytest
 
+from fti_assets.model_registry import ModelRegistry
 from fti_assets.training import TrainingRun, XGBoostTrainer
 
 from .examples import write_dataset
@@ -13,3 +16,11 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="session")
 def fitted(data):
     return XGBoostTrainer(rounds=200, early_stopping_rounds=10, metrics=("auc", "logloss")).fit(data, TrainingRun(threads=1))
+
+
+@pytest.fixture
+def registry(tmp_path, empty_registry):
+    file = tmp_path / "mlflow" / "mlflow.db"
+    file.parent.mkdir()
+    shutil.copy(empty_registry, file)
+    return ModelRegistry(f"sqlite:///{file}")

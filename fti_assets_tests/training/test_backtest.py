@@ -1,4 +1,3 @@
-import shutil
 from dataclasses import replace
 from datetime import date
 
@@ -6,7 +5,6 @@ import pytest
 
 from fti_assets.errors import DefinitionError
 from fti_assets.feature_store import FeatureStore
-from fti_assets.model_registry import ModelRegistry
 from fti_assets.training import TrainingRun, XGBoostTrainer, backtest, train, training_program
 from fti_assets.vocabulary import TimeSplit
 
@@ -31,14 +29,6 @@ def store(tmp_path_factory):
     made = FeatureStore(tmp_path_factory.mktemp("backtest"))
     cut_flights(made)
     return made
-
-
-@pytest.fixture
-def registry(tmp_path, empty_registry):
-    file = tmp_path / "mlflow" / "mlflow.db"
-    file.parent.mkdir()
-    shutil.copy(empty_registry, file)
-    return ModelRegistry(f"sqlite:///{file}")
 
 
 def test_each_cutoff_is_measured_and_found_again(store, registry):

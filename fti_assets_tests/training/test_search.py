@@ -1,5 +1,4 @@
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -11,7 +10,6 @@ import pytest
 
 from fti_assets.errors import DefinitionError, FtiError
 from fti_assets.feature_store import FeatureStore
-from fti_assets.model_registry import ModelRegistry
 from fti_assets.training import SearchSettings, TrainingRun, search
 
 from . import searched
@@ -25,14 +23,6 @@ def store(tmp_path_factory):
     made = FeatureStore(tmp_path_factory.mktemp("search"))
     cut_flights(made)
     return made
-
-
-@pytest.fixture
-def registry(tmp_path, empty_registry):
-    file = tmp_path / "mlflow" / "mlflow.db"
-    file.parent.mkdir()
-    shutil.copy(empty_registry, file)
-    return ModelRegistry(f"sqlite:///{file}")
 
 
 def runs_of(registry, kind):
