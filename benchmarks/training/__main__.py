@@ -80,16 +80,30 @@ def _sheet(size: str, found: dict[str, list[Run]]) -> Sheet:
                 _seconds(took, logged),
                 f"{took.seconds / beside.seconds:.2f}" if beside else "",
                 f"{took.seconds - beside.seconds:+.1f}" if beside else "",
+                f"{took.cpu_seconds:.1f}",
+                f"{took.cpu_seconds / beside.cpu_seconds:.2f}" if beside else "",
                 gib(took.peak_bytes),
                 f"{took.peak_bytes / beside.peak_bytes:.2f}" if beside else "",
                 f"{rows[0] / seconds:,.0f}" if rows else "",
                 f"{losses[0]:.4f}" if losses else "",
             )
         )
-    columns = ("", "seconds", "x plain", "s more", "peak GiB", "x plain's memory", "rows/s", "validation log loss")
+    columns = (
+        "",
+        "seconds",
+        "x plain",
+        "s more",
+        "CPU s",
+        "x plain's CPU",
+        "peak GiB",
+        "x plain's memory",
+        "rows/s",
+        "validation log loss",
+    )
     title = f"Training: {SIZES[size]:,} rows of 30 features, {ROUNDS[size]} rounds"
     note = (
         "Imports are not counted. Peak memory counts mapped pages of files. Batches per second of an epoch leave out the matrices."
+        " CPU seconds are those of all threads; other programs on the machine change them less than seconds."
     )
     return Sheet(title, columns, lines, note)
 

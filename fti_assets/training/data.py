@@ -16,7 +16,7 @@ from fti_assets.errors import FtiError, NotFoundError, not_found
 from fti_assets.transformations import FittedTransformations, FloatArray, fit_transformations
 from fti_assets.vocabulary import SPLITS, Column, FeatureView, Model, SplitName, Transformation
 
-BATCH_ROWS = 32_768
+BATCH_ROWS = 16_384
 
 
 class TrainingDataError(FtiError):

@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
 import numpy as np
+import pyarrow as pa
 
 from fti_assets.training.data import TrainingData, TrainingDataError
 from fti_assets.training.run import TrainingRun
@@ -109,6 +110,7 @@ def _write(data: TrainingData, folder: Path) -> None:
             start += batch.num_rows
         values.flush()
     (folder / _FITTED).write_text(json.dumps(transformations.as_data()))
+    pa.default_memory_pool().release_unused()  # what the reading of the files needed is not kept while a model is fitted
 
 
 def _require_two_classes(data: TrainingData) -> None:
