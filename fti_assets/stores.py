@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fti_assets.collection import LandingZone
     from fti_assets.feature_store import FeatureStore
     from fti_assets.model_registry import ModelRegistry
+    from fti_assets.online_store import OnlineStore
 
 
 def data_root() -> Path:
@@ -38,6 +39,16 @@ def lake_place() -> str:
 def landing_folder() -> Path:
     """Folder into which partners deliver files."""
     return data_root() / "landing"
+
+
+def online_address() -> str | Path:
+    """Address of the online store: `$FTI_ONLINE_STORE`, or a folder in `data_root()`."""
+    return os.environ.get("FTI_ONLINE_STORE") or data_root() / "online"
+
+
+def inference_log_folder() -> Path:
+    """Folder in which servers keep what they were asked until it is landed in the lake."""
+    return data_root() / "inference_log"
 
 
 def tracking_uri() -> str:
@@ -66,6 +77,17 @@ def feature_store() -> FeatureStore:
     from fti_assets.feature_store import FeatureStore
 
     return FeatureStore(data_root(), catalog=lake_catalog(), data=lake_data())
+
+
+def online_store() -> OnlineStore:
+    """The online store.
+
+    Raises:
+        OnlineStoreError: the address in the environment is not written as one, or needs an extra that is not installed.
+    """
+    from fti_assets.online_store import OnlineStore
+
+    return OnlineStore(online_address())
 
 
 def landing_zone() -> LandingZone:

@@ -1,0 +1,82 @@
+"""Reading a feature view online: every row gets what was known at its time, as in the point-in-time join."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fti_assets.errors import DefinitionError, not_found
+from fti_assets.online_store.backend import OnlineBackend, Reader
+from fti_assets.online_store.features import OnlineRow, Source
+from fti_assets.online_store.lookup_plan import plan
+from fti_assets.online_store.lookup_work import Known, Work
+from fti_assets.vocabulary import Column, FeatureView
+
+NOTHING_KNOWN = Known(b"?", {})
+
+
+class OnlineView:
+    """A feature view made ready for reading, once; it follows the online tables as these change.
+
+    Attributes:
+        view: what is read.
+        sources: where the features come from: the spine's own columns, if any are needed, then each joined selection.
+        request_columns: all that a request may give: entity keys, columns of the spine but for the time of the row, features.
+        required_keys: what it has to give, the entity keys of the spine.
+    """
+
+    def __init__(self, view: FeatureView, backend: OnlineBackend) -> None:
+        """Nothing is read yet.
+
+        Raises:
+            DefinitionError: the view reads a group that is not online.
+        """
+        self.view = view
+        self._plan = plan(view)
+        self._backend = backend
+        self._known = NOTHING_KNOWN
+        self.sources: tuple[Source, ...] = self._plan.sources
+        self.required_keys: tuple[Column, ...] = view.spine.entity.keys
+        own = [column for column in view.spine.table.columns if column.name != view.at]
+        self.request_columns = tuple({column.name: column for column in (*own, *view.feature_columns)}.values())
+
+    def find(self, requests: Sequence[Mapping[str, Any]], at: Sequence[int]) -> list[OnlineRow]:
+        """The features of some requests, all from one state of the store.
+
+        A value that a request gives is used as it is, null included. The others are looked up: the newest value of the entity if
+        it became known by the request's time and is not older than the ttl allows, else null.
+
+        Args:
+            requests: for each what it gives, by name; values have the types of their columns, times are aware or in microseconds.
+            at: for each its time, in microseconds since 1970 (UTC).
+
+        Raises:
+            OnlineStoreError: the store cannot be reached, or is damaged.
+        """
+        with self._backend.reading() as reader:
+            work = Work(self._plan, reader, self._known, requests, at)
+            found = work.done()
+        self._known = work.known
+        return found
+
+    def find_in(self, reader: Reader, requests: Sequence[Mapping[str, Any]], at: Sequence[int]) -> list[OnlineRow]:
+        """The same within a transaction that is open already."""
+        return Work(self._plan, reader, self._known, requests, at).done()
+
+    def check(self, requests: Sequence[Mapping[str, Any]]) -> None:
+        """Sees that requests give what they must, and nothing that the view does not have. Types are not looked at.
+
+        Raises:
+            NotFoundError: one gives something else.
+            DefinitionError: one lacks an entity key.
+        """
+        known, required = {column.name for column in self.request_columns}, [key.name for key in self.required_keys]
+        for request in requests:
+            for name in request.keys() - known:
+                raise not_found("Column", name, known, where=f"what a request to view '{self.view.versioned_name}' can give")
+            lacking = [name for name in required if name not in request]
+            if lacking:
+                raise DefinitionError(
+                    f"A request to view '{self.view.versioned_name}' lacks {', '.join(lacking)}.",
+                    next_step=f"Give the keys of its entity: {', '.join(required)}; null where one is not known.",
+                )

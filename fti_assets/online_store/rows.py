@@ -1,0 +1,145 @@
+"""One row of an online table as bytes, made so that a row is read in one step.
+
+format, 1 byte | 0 | version of the columns, 2 bytes | 0, 4 bytes
+event time, 8 bytes | publication time, 8 bytes, both microseconds since 1970
+which values are null, one bit each, in whole words of 8 bytes
+one word of 8 bytes for each value: a number, or where a text begins and how long it is
+texts, UTF-8
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from fti_assets.online_store.keys import day, days, microseconds
+from fti_assets.vocabulary import Column, ColumnType
+
+NO_TIME = -(1 << 63)
+"""In place of the event time of a row that has none."""
+FORMAT = 1
+HEADER = struct.Struct("<BxH4xqq")
+_TIMES = struct.Struct("<8xqq")
+_CODES: dict[ColumnType, str] = {"float": "d", "int": "q", "timestamp": "q", "date": "q", "bool": "?7x", "string": "Q"}
+_FEW = 1024
+"""Combinations of nulls that are remembered; more than that are worked out each time."""
+
+Row = tuple[int, Sequence[Any]]
+"""An event time, or NO_TIME, and values."""
+
+
+def times(row: bytes) -> tuple[int, int]:
+    """Event time and publication time of a row."""
+    found: tuple[int, int] = _TIMES.unpack_from(row)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The values of a row, in their order.
+
+    Attributes:
+        version: of the columns, within their table; from 1.
+        columns: what the values are of.
+    """
+
+    version: int
+    columns: tuple[Column, ...]
+
+    @property
+    def mark(self) -> bytes:
+        """How each row of this layout begins."""
+        return HEADER.pack(FORMAT, self.version, 0, 0)[:4]
+
+    @property
+    def null_bytes(self) -> int:
+        return -(-len(self.columns) // 64) * 8
+
+    @property
+    def width(self) -> int:
+        """Bytes of a row without its texts."""
+        return HEADER.size + self.null_bytes + 8 * len(self.columns)
+
+    def encode(self, values: Sequence[Any], event_time: int | None, published_at: int) -> bytes:
+        """One row: a value for each column, times in microseconds."""
+        nulls, slots, texts, end = 0, [], [], self.width
+        for n, (column, value) in enumerate(zip(self.columns, values, strict=True)):
+            if value is None:
+                nulls |= 1 << n
+                slots.append(0)
+            elif column.type == "string":
+                text = value.encode("utf-8", "surrogatepass")
+                slots.append(end | len(text) << 32)
+                texts.append(text)
+                end += len(text)
+            else:
+                slots.append(to_slot(value) if (to_slot := _TO_SLOT.get(column.type)) else value)
+        header = HEADER.pack(FORMAT, self.version, NO_TIME if event_time is None else event_time, published_at)
+        body = struct.pack("<" + "".join(_CODES[column.type] for column in self.columns), *slots)
+        return b"".join([header, nulls.to_bytes(self.null_bytes, "little"), body, *texts])
+
+    def reader(self, names: Sequence[str]) -> Callable[[bytes], Row]:
+        """How the named values are read of a row, in the order of the names; one that the layout does not have is null."""
+        return _Reading(self, names).read
+
+
+class _Reading:
+    """How some values are read of the rows of one layout: what can be known before a row is there is worked out once."""
+
+    def __init__(self, layout: Layout, names: Sequence[str]) -> None:
+        chosen = [column for column in layout.columns if column.name in names]
+        slots = "".join(_CODES[column.type] if column.name in names else "8x" for column in layout.columns)
+        self._unpack = struct.Struct(f"<8xq8x{layout.null_bytes}s{slots}").unpack_from
+        self._no_nulls = bytes(layout.null_bytes)
+        places = {column.name: n for n, column in enumerate(chosen)}
+        self._places = [places.get(name, -1) for name in names]
+        self._bits = [n for n, column in enumerate(layout.columns) if column.name in names]
+        self._made = [(n, _FROM_SLOT[column.type]) for n, column in enumerate(chosen) if column.type in _FROM_SLOT]
+        self._known_nulls: dict[bytes, tuple[int, ...]] = {self._no_nulls: ()}
+        is_plain = not self._made and self._places == list(range(len(chosen)))
+        self.read: Callable[[bytes], Row] = self._read_plain if is_plain else self._read_any
+
+    def _read_plain(self, row: bytes) -> Row:
+        found = self._unpack(row)
+        return found[0], found[2:] if found[1] == self._no_nulls else self._values(row, found)
+
+    def _read_any(self, row: bytes) -> Row:
+        found = self._unpack(row)
+        values = self._values(row, found)
+        return found[0], [values[place] if place >= 0 else None for place in self._places]
+
+    def _values(self, row: bytes, found: tuple[Any, ...]) -> list[Any]:
+        """The chosen values, in the order of the layout."""
+        values = list(found[2:])
+        for place in self._nulls(found[1]):
+            values[place] = None
+        for place, made in self._made:
+            if values[place] is not None:
+                values[place] = made(values[place], row)
+        return values
+
+    def _nulls(self, bits: bytes) -> tuple[int, ...]:
+        """Which of the chosen values are null."""
+        found = self._known_nulls.get(bits)
+        if found is None:
+            word = int.from_bytes(bits, "little")
+            found = tuple(n for n, bit in enumerate(self._bits) if word >> bit & 1)
+            if len(self._known_nulls) < _FEW:
+                self._known_nulls[bits] = found
+        return found
+
+
+def _text(slot: int, row: bytes) -> str:
+    start = slot & 0xFFFFFFFF
+    return row[start : start + (slot >> 32)].decode("utf-8", "surrogatepass")
+
+
+def _day(slot: int, _: bytes) -> date:
+    return day(slot)
+
+
+_FROM_SLOT: dict[ColumnType, Callable[[int, bytes], Any]] = {"string": _text, "date": _day}
+_TO_SLOT: dict[ColumnType, Callable[[Any], int]] = {"timestamp": microseconds, "date": days}
