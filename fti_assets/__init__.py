@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fti_assets.training import XGBoostTrainer as XGBoostTrainer
     from fti_assets.training import train as train
     from fti_assets.training import training_program as training_program
+    from fti_assets.vocabulary import REQUEST_TIME as REQUEST_TIME
     from fti_assets.vocabulary import Categorical as Categorical
     from fti_assets.vocabulary import Column as Column
     from fti_assets.vocabulary import Contract as Contract
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from fti_assets.vocabulary import Model as Model
     from fti_assets.vocabulary import Monitor as Monitor
     from fti_assets.vocabulary import Numeric as Numeric
+    from fti_assets.vocabulary import OnDemand as OnDemand
     from fti_assets.vocabulary import Predictions as Predictions
     from fti_assets.vocabulary import RandomSplit as RandomSplit
     from fti_assets.vocabulary import StagedTable as StagedTable
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from fti_assets.vocabulary import Window as Window
     from fti_assets.vocabulary import aggregate as aggregate
     from fti_assets.vocabulary import expect as expect
+    from fti_assets.vocabulary import on_demand as on_demand
 
 _WHERE = {
     "fti_assets.feature_store": ("FeatureStore",),
@@ -98,7 +101,9 @@ _WHERE = {
         "Model",
         "Monitor",
         "Numeric",
+        "OnDemand",
         "Predictions",
+        "REQUEST_TIME",
         "RandomSplit",
         "StagedTable",
         "TimeSplit",
@@ -106,6 +111,7 @@ _WHERE = {
         "Window",
         "aggregate",
         "expect",
+        "on_demand",
     ),
 }
 _MODULE = {name: module for module, names in _WHERE.items() for name in names}

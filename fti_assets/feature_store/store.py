@@ -157,7 +157,7 @@ class FeatureStore(CataloguedLake):
             with self.reading(snapshot) as connection:
                 yield from joining.pieces(connection, rows, join)
 
-        return Completed(rows, join.names, pieces)
+        return Completed(rows, join.names, pieces, join.computed)
 
     def complete(
         self, connection: DuckDBPyConnection, spine: Any, features: FeatureView | Sequence[Selection], *, event_times: bool = False

@@ -1,6 +1,7 @@
 """What things are: entities, feature groups, views, models and their contracts. Plain data without I/O."""
 
 from fti_assets.vocabulary.aggregate import Aggregate, aggregate
+from fti_assets.vocabulary.arrays import Array, as_array, as_values
 from fti_assets.vocabulary.contract import Contract, Expectation, Severity, expect
 from fti_assets.vocabulary.entity import Entity
 from fti_assets.vocabulary.feature_group import (
@@ -12,10 +13,12 @@ from fti_assets.vocabulary.feature_group import (
     StagedTable,
     WindowedSelection,
 )
-from fti_assets.vocabulary.feature_view import FeatureView, check_roles, groups_of, join_sources
+from fti_assets.vocabulary.feature_view import FeatureView, check_roles, column_sources, groups_of, join_sources
+from fti_assets.vocabulary.inference_log import FLOAT_TOLERANCE, InferenceLog, OnlineMonitor, SkewMonitor, spine_columns
 from fti_assets.vocabulary.metric import LOWER_IS_BETTER, METRICS
 from fti_assets.vocabulary.model import Costs, Gate, Model
 from fti_assets.vocabulary.names import checked_name, quoted
+from fti_assets.vocabulary.on_demand import REQUEST_TIME, OnDemand, OnDemandError, on_demand
 from fti_assets.vocabulary.predictions import Monitor, Predictions
 from fti_assets.vocabulary.source import CsvFile, CsvSource
 from fti_assets.vocabulary.split import SPLITS, RandomSplit, Split, SplitName, TimeSplit
@@ -25,10 +28,13 @@ from fti_assets.vocabulary.transformation import Categorical, Numeric, Transform
 from fti_assets.vocabulary.window import Daily, Window
 
 __all__ = [
+    "FLOAT_TOLERANCE",
     "LOWER_IS_BETTER",
     "METRICS",
+    "REQUEST_TIME",
     "SPLITS",
     "Aggregate",
+    "Array",
     "Categorical",
     "Column",
     "ColumnType",
@@ -45,14 +51,19 @@ __all__ = [
     "FeatureSelection",
     "FeatureView",
     "Gate",
+    "InferenceLog",
     "Model",
     "Monitor",
     "Numeric",
+    "OnDemand",
+    "OnDemandError",
+    "OnlineMonitor",
     "Predictions",
     "RandomSplit",
     "Reach",
     "Selection",
     "Severity",
+    "SkewMonitor",
     "Split",
     "SplitName",
     "StagedTable",
@@ -63,11 +74,16 @@ __all__ = [
     "Window",
     "WindowedSelection",
     "aggregate",
+    "as_array",
+    "as_values",
     "check_roles",
     "checked_name",
+    "column_sources",
     "expect",
     "groups_of",
     "join_sources",
+    "on_demand",
     "quoted",
+    "spine_columns",
     "transformation_of",
 ]

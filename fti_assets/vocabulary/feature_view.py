@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fti_assets.errors import DefinitionError
+from fti_assets.errors import DefinitionError, not_found
 from fti_assets.vocabulary.feature_group import FeatureGroup, FeatureSelection, Selection
 from fti_assets.vocabulary.names import checked_name
+from fti_assets.vocabulary.on_demand import REQUEST_TIME, OnDemand
 from fti_assets.vocabulary.table import Column
 
 
@@ -20,6 +21,7 @@ class FeatureView:
         at: time column of the spine; only what was known by then is joined.
         features: chosen features; their names must differ, across groups too. A group may be joined several times, in roles.
         label: one feature of another group, found by that group's entity key, whenever it became known.
+        on_demand: features that are computed from those and from the spine's columns, one after the other.
     """
 
     name: str
@@ -29,6 +31,7 @@ class FeatureView:
     features: tuple[Selection, ...]
     label: FeatureSelection
     description: str = ""
+    on_demand: tuple[OnDemand, ...] = ()
 
     def __post_init__(self) -> None:
         checked_name(self.name, "A feature view")
@@ -41,6 +44,7 @@ class FeatureView:
         self._check_names()
         for selection in (*self.joined, self.label):
             self._check_keys(selection)
+        self._check_on_demand()
 
     def _check_label(self) -> None:
         if len(self.label.names) != 1 or self.label.names[0] in self.feature_names:
@@ -76,6 +80,27 @@ class FeatureView:
                     next_step="Choose the spine's own column, or join with .prefixed('...').",
                 )
 
+    def _check_on_demand(self) -> None:
+        own = {column.name for column in self.spine.table.columns}
+        if self.on_demand and REQUEST_TIME in own - {self.at}:
+            raise DefinitionError(
+                f"Feature view '{self.name}' has on-demand features, and its spine a column '{REQUEST_TIME}' that is not its time"
+                f" '{self.at}'.",
+                next_step=f"Rename the column: '{REQUEST_TIME}' stands for the time of the row.",
+            )
+        columns, taken = self.readable, {*own, *(column.name for column in self.stored_columns), REQUEST_TIME}
+        for one in self.on_demand:
+            for name in one.reads:
+                if name not in taken:
+                    raise not_found("Input", name, taken, where=f"what on-demand feature '{one}' of view '{self.name}' can read")
+            if one.name in {*taken, self.label_column.name}:
+                raise DefinitionError(
+                    f"Feature view '{self.name}' computes '{one}', but there is a column of that name.",
+                    next_step="Give the on-demand feature another name.",
+                )
+            one.check_inputs([columns[name] for name in one.reads])
+            taken.add(one.name)
+
     def _check_keys(self, selection: Selection) -> None:
         columns = {column.name: column.type for column in self.spine.table.columns}
         existing = ", ".join(f"{name} ({kind})" for name, kind in columns.items())
@@ -95,12 +120,25 @@ class FeatureView:
         return f"{self.name}_v{self.version}"
 
     @property
-    def feature_columns(self) -> tuple[Column, ...]:
+    def stored_columns(self) -> tuple[Column, ...]:
+        """The features that are stored, in the order chosen: all but the on-demand ones."""
         return tuple(column for selection in self.features for column in selection.columns)
+
+    @property
+    def feature_columns(self) -> tuple[Column, ...]:
+        """The stored features, then the on-demand ones: the order in which a model reads them."""
+        return (*self.stored_columns, *(one.result for one in self.on_demand))
 
     @property
     def feature_names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.feature_columns)
+
+    @property
+    def readable(self) -> dict[str, Column]:
+        """What on-demand transformations can read, by name; the time of the row as `REQUEST_TIME`."""
+        at = self.spine.table.column(self.at)
+        known = {column.name: column for column in (*self.spine.table.columns, *self.stored_columns)}
+        return known | {one.name: one.result for one in self.on_demand} | {REQUEST_TIME: at}
 
     @property
     def label_column(self) -> Column:
@@ -132,6 +170,19 @@ def groups_of(selection: Selection) -> list[FeatureGroup]:
     """The groups that a selection reads: those in which its keys are found, then its own."""
     nested = [source for source in join_sources(selection).values() if isinstance(source, FeatureSelection)]
     return [*(group for source in nested for group in groups_of(source)), selection.group]
+
+
+def column_sources(view: FeatureView) -> dict[str, tuple[tuple[FeatureGroup, str], ...]]:
+    """For each feature of a view, and the label, the stored columns that it is made of."""
+    own = {column.name: ((view.spine, column.name),) for column in view.spine.table.columns}
+    known: dict[str, tuple[tuple[FeatureGroup, str], ...]] = {**own, REQUEST_TIME: ((view.spine, view.at),)}
+    for selection in (*view.features, view.label):
+        columns = selection.names if isinstance(selection, FeatureSelection) else [a.column for a in selection.aggregates]
+        for name, column in zip(selection.output_names, columns, strict=True):
+            known[name] = ((selection.group, column or str(selection.group.event_time)),)  # rows are counted by their time
+    for one in view.on_demand:
+        known[one.name] = tuple(dict.fromkeys(source for name in one.reads for source in known[name]))
+    return {name: known[name] for name in (*view.feature_names, view.label_column.name)}
 
 
 def check_roles(selections: Iterable[Selection], where: str) -> None:

@@ -138,6 +138,29 @@ def test_windowed_aggregates_are_what_a_loop_computes(lake, publications, spine,
             assert values[one.name] == (wanted if wanted is None else pytest.approx(wanted, abs=1e-9)), one
 
 
+ADDED = [
+    *(getattr(aggregate, name)("temp", last=MINUTE) for name in ("count", "sum", "mean", "min", "max")),
+    aggregate.mean("temp", last=2 * MINUTE),
+    aggregate.min("temp", last=MICROSECOND),
+    aggregate.count(last=MINUTE + MICROSECOND),
+]
+
+
+@pytest.mark.parametrize("kind", ["float", "int"])
+@pytest.mark.parametrize("known", ["what stands", "for all"])
+@CHECKED
+@given(publications=PUBLICATIONS, spine=SPINE)
+def test_windows_that_are_added_up_are_what_a_loop_computes(lake, publications, spine, known, kind):
+    group = make_group(f"events_{kind}", features=(Feature("temp", kind),))
+    history = lake.hold(group, publications)
+    known_at = {"what stands": None, "for all": PAST + 2 * MINUTE}[known]
+    found = lake.complete([group.windowed(*ADDED).on(station="origin")], spine_of(spine), known_at=known_at).to_pylist()
+    for values, (station, _, at, _) in zip(found, spine, strict=True):
+        for one in ADDED:
+            wanted = oracle.figure(one, history, (station,), at, known_at)
+            assert values[one.name] == (wanted if wanted is None else pytest.approx(wanted, abs=1e-9)), one
+
+
 NUMBERED = Entity("numbered", (Column("n", "int"), Column("since", "timestamp"), Column("word", "string"), Column("yes", "bool")))
 KEYS = st.tuples(
     st.integers(-(2**63), 2**63 - 1) | st.integers(0, 1),

@@ -90,7 +90,7 @@ def _last(connection: DuckDBPyConnection, kind: Kind, name: str) -> str | None:
 
 
 def columns_read(view: FeatureView, *, label: bool) -> dict[str, list[str]]:
-    """The columns that a view reads of each table, besides keys and times.
+    """The columns that a view reads of each table, besides keys and times; by what is computed on demand, too.
 
     Args:
         view: what is read through.
@@ -102,6 +102,8 @@ def columns_read(view: FeatureView, *, label: bool) -> dict[str, list[str]]:
             names = found.setdefault(table, [])
             if name is not None and name not in names:
                 names.append(name)
+    chosen, read = found[str(view.spine.table)], {name for one in view.on_demand for name in one.reads}
+    chosen += [name for name in view.spine.feature_names if name in read and name not in chosen]
     return found
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from fti_assets.errors import DefinitionError
+from fti_assets.feature_store.point_in_time.on_demand import OnDemandColumns
 from fti_assets.feature_store.point_in_time.spine import Spine
 
 _SLICE = 1 << 17
@@ -51,18 +52,20 @@ class Completed:
     As many rows as the spine has, in its order: its own columns untouched, then the features in the order asked for.
 
     Attributes:
-        names: the joined columns, in order.
+        names: the added columns, in order.
         pieces: gives the spine piece by piece, each with its joined values.
+        computed: what is computed of the spine's columns and the joined values.
     """
 
     spine: Spine
     names: tuple[str, ...]
     pieces: Callable[[], Iterator[Piece]]
+    computed: OnDemandColumns | None = None
 
     def to_arrow(self) -> pa.Table:
         """A pyarrow table."""
         pieces = self.pieces()
-        return pa.concat_tables([_with_features(own.arrow(), joined, 0, own.rows, self.names) for own, joined in pieces])
+        return pa.concat_tables([self._with_features(own.arrow(), joined, 0, own.rows) for own, joined in pieces])
 
     def to_polars(self) -> pl.DataFrame:
         """A polars frame."""
@@ -81,7 +84,7 @@ class Completed:
             return self.spine.source
         import pandas as pd
 
-        features = pa.concat_tables([_features(joined, 0, spine.rows, self.names) for spine, joined in self.pieces()])
+        features = pa.concat_tables([self._features(spine, joined, 0, spine.rows) for spine, joined in self.pieces()])
         frame = features.to_pandas(split_blocks=True, self_destruct=True).set_index(self.spine.source.index)
         return pd.concat([self.spine.source, frame], axis=1)
 
@@ -135,7 +138,16 @@ class Completed:
             own = spine.arrow()
             for start in range(0, max(spine.rows, 1), _SLICE):
                 stop = min(start + _SLICE, spine.rows)
-                yield _with_features(own.slice(start, stop - start), joined, start, stop, self.names)
+                yield self._with_features(own.slice(start, stop - start), joined, start, stop)
+
+    def _with_features(self, own: pa.Table, joined: Sequence[Joined], start: int, stop: int) -> pa.Table:
+        features = self._features(Spine(self.spine.columns, own), joined, start, stop)
+        return pa.table([*own.columns, *features.columns], schema=pa.schema([*own.schema, *features.schema], own.schema.metadata))
+
+    def _features(self, own: Spine, joined: Sequence[Joined], start: int, stop: int) -> pa.Table:
+        """What is added to the rows of `own`, which are some of a piece."""
+        table = _joined(joined, start, stop)
+        return (self.computed.appended(own, table) if self.computed else table).select(self.names)
 
 
 def _chain(first: pa.Table, others: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -143,15 +155,11 @@ def _chain(first: pa.Table, others: Iterator[pa.Table]) -> Iterator[pa.Table]:
     yield from others
 
 
-def _with_features(own: pa.Table, joined: Sequence[Joined], start: int, stop: int, names: Sequence[str]) -> pa.Table:
-    features = _features(joined, start, stop, names)
-    return pa.table([*own.columns, *features.columns], schema=pa.schema([*own.schema, *features.schema], own.schema.metadata))
-
-
-def _features(joined: Sequence[Joined], start: int, stop: int, names: Sequence[str]) -> pa.Table:
-    if not names:
+def _joined(joined: Sequence[Joined], start: int, stop: int) -> pa.Table:
+    """The joined values of some rows of a piece."""
+    if not joined:
         return pa.table({})
-    frame = pl.concat([one.values(start, stop) for one in joined], how="horizontal").select(names)
+    frame = pl.concat([one.values(start, stop) for one in joined], how="horizontal")
     table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
     return table.cast(pa.schema([field.with_type(_plain(field.type)) for field in table.schema]))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fti_assets.errors import DefinitionError
+from fti_assets.feature_store.point_in_time.on_demand import OnDemandColumns
 from fti_assets.vocabulary import FeatureGroup, FeatureSelection, FeatureView, Selection, check_roles
 
 
@@ -19,12 +20,14 @@ class Join:
         at: column of the spine with the time of each row.
         known_at: only values published by then are visible: an instant for all rows, a column of the spine, or None.
         event_times: whether the event time of each value is joined as well, see `event_time_column`.
+        computed: what is computed of what was joined.
     """
 
     selections: tuple[Selection, ...]
     at: str
     known_at: datetime | str | None = None
     event_times: bool = False
+    computed: OnDemandColumns | None = None
 
     def __post_init__(self) -> None:
         check_roles(self.selections, "The request")
@@ -50,7 +53,9 @@ class Join:
             DefinitionError: the time column is not said, or a feature is asked for twice.
         """
         if isinstance(features, FeatureView):
-            return Join(selections=features.joined, at=at or features.at, known_at=known_at, event_times=event_times)
+            at = at or features.at
+            computed = OnDemandColumns.of(features, at) if features.on_demand else None
+            return Join(selections=features.joined, at=at, known_at=known_at, event_times=event_times, computed=computed)
         if not features:
             raise DefinitionError("No features are asked for.", next_step="Name some: GROUP['feature', ...] or GROUP.all_features.")
         if at is None:
@@ -59,10 +64,11 @@ class Join:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The joined columns: the features, then the event times."""
+        """The columns that are added: the joined features, then the computed ones, then the event times."""
         dated = [s for s in self.selections if isinstance(s, FeatureSelection) and s.group.event_time]
         times = [event_time_column(s.group, s.prefix) for s in dated]
-        return (*(name for s in self.selections for name in s.output_names), *(times if self.event_times else ()))
+        computed = self.computed.names if self.computed else ()
+        return (*(name for s in self.selections for name in s.output_names), *computed, *(times if self.event_times else ()))
 
 
 def event_time_column(group: FeatureGroup, prefix: str = "") -> str:

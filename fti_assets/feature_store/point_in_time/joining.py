@@ -51,7 +51,7 @@ def complete(connection: DuckDBPyConnection, spine: Spine, join: Join, *, memory
         MissingFeaturesError: a group was never published, or not yet with the chosen features.
     """
     check(connection, spine, join)
-    return Completed(spine, join.names, lambda: pieces(connection, spine, join, memory=memory))
+    return Completed(spine, join.names, lambda: pieces(connection, spine, join, memory=memory), join.computed)
 
 
 def pieces(connection: DuckDBPyConnection, spine: Spine, join: Join, *, memory: int | None = None) -> Iterator[Piece]:
@@ -90,6 +90,8 @@ def check(connection: DuckDBPyConnection, spine: Spine, join: Join) -> None:
         )
     for selection in join.selections:
         _check_selection(connection, head, selection)
+    if join.computed:
+        join.computed.check(head)
     warn_of_deprecated([group for selection in join.selections for group in groups_of(selection)], connection)
 
 

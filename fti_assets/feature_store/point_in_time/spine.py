@@ -104,7 +104,16 @@ class Spine:
         return _microseconds(values)
 
     def key(self, name: str, kind: ColumnType, group: str) -> pa.Array:
-        """A key column in the type of the group's key; texts as large strings, times in microseconds.
+        """A key column in the type of the group's key: see `typed`."""
+        return self.typed(name, kind, f"'{group}' is joined by it")
+
+    def typed(self, name: str, kind: ColumnType, use: str) -> pa.Array:
+        """A column in the type that it is used as; texts as large strings, times in microseconds.
+
+        Args:
+            name: of the column.
+            kind: the type.
+            use: what it is used for, for the error.
 
         Raises:
             NotFoundError: there is no such column.
@@ -116,11 +125,11 @@ class Spine:
             return pa.array(instants, pa.int64(), mask=instants == NO_TIME)
         wanted = pa.int64() if kind == "timestamp" else _ARROW[kind]
         if not _comparable(values.type, kind):
-            raise _wrong_key(name, values.type, kind, group)
+            raise _wrong_type(name, values.type, kind, use)
         try:
             return values.cast(wanted)
         except pa.ArrowInvalid as error:
-            raise _wrong_key(name, values.type, kind, group) from error
+            raise _wrong_type(name, values.type, kind, use) from error
 
     def _column(self, name: str) -> pa.Array:
         if name not in self.columns:
@@ -202,8 +211,8 @@ def _comparable(found: pa.DataType, kind: ColumnType) -> bool:
     return bool(types.is_null(found) or fits[kind])
 
 
-def _wrong_key(name: str, found: pa.DataType, kind: ColumnType, group: str) -> DefinitionError:
+def _wrong_type(name: str, found: pa.DataType, kind: ColumnType, use: str) -> DefinitionError:
     return DefinitionError(
-        f"The spine's column '{name}' is of type {found}, but '{group}' is joined by it as {kind}.",
+        f"The spine's column '{name}' is of type {found}, but {use} as {kind}.",
         next_step="Convert the column of the spine.",
     )

@@ -7,9 +7,20 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-from fti_assets.vocabulary import Column, Expectation, FeatureGroup, Monitor, Predictions, StagedTable, Table
+from fti_assets.vocabulary import (
+    Column,
+    Expectation,
+    FeatureGroup,
+    InferenceLog,
+    Monitor,
+    OnlineMonitor,
+    Predictions,
+    SkewMonitor,
+    StagedTable,
+    Table,
+)
 
-Stored = FeatureGroup | StagedTable | Predictions | Monitor
+Stored = FeatureGroup | StagedTable | Predictions | Monitor | InferenceLog | SkewMonitor | OnlineMonitor
 Contract = Mapping[str, Any]
 """What `describe` gives: values that JSON can hold."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from fti_assets.systems.flights.on_demand import plane_age_years, scheduled_speed_mph
 from fti_assets.systems.flights.staged import DAYS, ORIGINS, OWNER
 from fti_assets.vocabulary import (
     Categorical,
@@ -24,11 +25,13 @@ from fti_assets.vocabulary import (
     Predictions,
     TimeSplit,
     TrainingDataset,
+    aggregate,
     expect,
 )
 
 SCIENCE = "team:data-science"
 FRESH = timedelta(hours=30)
+HOUR = timedelta(hours=1)
 
 FLIGHT = Entity("flight", ("carrier", Column("flight_number", "int"), "origin", Column("scheduled_departure", "timestamp")))
 ORIGIN = Entity("origin", ("origin",))
@@ -45,6 +48,7 @@ SCHEDULED_FLIGHTS = FeatureGroup(
     event_time="prediction_time",
     window_time="scheduled_departure",
     cadence=DAYS,
+    online=True,
     features=(
         Feature("destination", "string", "Airport of destination, IATA code."),
         Feature("tail_number", "string", "Registration of the plane; null when it is not known."),
@@ -86,6 +90,27 @@ FLIGHT_OUTCOMES = FeatureGroup(
             expect.row_count(low=1),
             expect.not_null("arrived_late"),
             expect.between("arrival_delay_minutes", -120, 1_500, severity="warning"),
+        ),
+    ),
+)
+
+FLIGHT_DEPARTURES = FeatureGroup(
+    name="flight_departures",
+    version=1,
+    description="Departures as they happen: what windows before a prediction are computed from. Cancelled flights have none.",
+    entity=FLIGHT,
+    event_time="known_at",
+    cadence=DAYS,
+    online=True,
+    features=(Feature("departure_delay_minutes", "float", "Departure after its time; negative when early.", unit="minutes"),),
+    contract=Contract(
+        owner=OWNER,
+        fresh_within=FRESH,
+        expectations=(
+            expect.row_count(low=1),
+            expect.one_of("origin", ORIGINS),
+            expect.not_null("departure_delay_minutes"),
+            expect.between("departure_delay_minutes", -120, 1_500, severity="warning"),
         ),
     ),
 )
@@ -229,6 +254,7 @@ PLANE_PROFILE = FeatureGroup(
     version=1,
     description="What is known of a plane whatever the day.",
     entity=PLANE,
+    online=True,
     features=(
         Feature("manufacture_year", "int", "Year in which it was built."),
         Feature("manufacturer", "string", "Its maker."),
@@ -243,7 +269,7 @@ PLANE_PROFILE = FeatureGroup(
 
 FLIGHT_DELAY = FeatureView(
     name="flight_delay",
-    version=1,
+    version=2,
     description="What is known of a flight two hours before its scheduled departure.",
     spine=SCHEDULED_FLIGHTS,
     at="prediction_time",
@@ -260,13 +286,21 @@ FLIGHT_DELAY = FeatureView(
             "origin_departures",
             "days_to_holiday",
         ],
-        ORIGIN_DELAYS.all_features,
+        ORIGIN_DELAYS["origin_overdue", "city_delay_2h"],
+        FLIGHT_DEPARTURES.windowed(
+            aggregate.mean("departure_delay_minutes", last=HOUR, name="origin_delay_1h"),
+            aggregate.count(last=HOUR, name="origin_departures_1h"),
+            aggregate.mean("departure_delay_minutes", last=3 * HOUR, name="origin_delay_3h"),
+            aggregate.count(last=3 * HOUR, name="origin_departures_3h"),
+            by=("origin",),
+        ),
         CARRIER_PERFORMANCE.all_features,
         ROUTE_PERFORMANCE.all_features,
         DESTINATION_DELAYS.all_features,
         ORIGIN_WEATHER.all_features,
         PLANE_PROFILE.all_features,
     ),
+    on_demand=(plane_age_years, scheduled_speed_mph),
     label=FLIGHT_OUTCOMES["arrived_late"],
 )
 

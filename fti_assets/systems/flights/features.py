@@ -8,6 +8,8 @@ from fti_assets.systems.flights.staged import STAGED_FLIGHTS, STAGED_PLANES, STA
 
 # An arrival becomes known up to 33 hours after the scheduled departure whose day decides the partition of a staged flight.
 ARRIVAL_DAYS = 2
+# A departure, at most a day late: no later than the day after.
+DEPARTURE_DAYS = 1
 
 
 @feature_pipeline(contracts.SCHEDULED_FLIGHTS, reads=[STAGED_FLIGHTS])
@@ -46,6 +48,14 @@ def flight_outcomes(flights: Relation) -> Relation:
     return flights.filter("status = 'arrived'").select(
         "carrier, flight_number, origin, scheduled_departure, arrived_at AS known_at,"
         " arrival_delay_minutes > 15 AS arrived_late, arrival_delay_minutes"
+    )
+
+
+@feature_pipeline(contracts.FLIGHT_DEPARTURES, reads=[STAGED_FLIGHTS.reaching_back(days=DEPARTURE_DAYS)])
+def flight_departures(flights: Relation) -> Relation:
+    """Every departure, known when the flight has left."""
+    return flights.filter("departed_at IS NOT NULL").select(
+        "carrier, flight_number, origin, scheduled_departure, departed_at AS known_at, departure_delay_minutes"
     )
 
 
