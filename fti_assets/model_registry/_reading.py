@@ -13,7 +13,7 @@ from fti_assets.errors import DefinitionError, NotFoundError, not_found
 from fti_assets.model_registry._files import read_beside, read_model_file
 from fti_assets.model_registry._mlflow import connect, every
 from fti_assets.model_registry._registration import every_version, is_half_registered, is_ours
-from fti_assets.model_registry._run import CARD, CURVE, ENVIRONMENT, SLICES
+from fti_assets.model_registry._run import CARD, CURVE, ENVIRONMENT, EXAMPLE, SLICES
 from fti_assets.model_registry.environment import packages
 from fti_assets.model_registry.model_version import CHALLENGER, CHAMPION, PREVIOUS, LoadedModel, ModelVersion
 from fti_assets.model_registry.promotion import Promotion, counted, read_log, standing
@@ -101,6 +101,10 @@ class RegisteredModels:
     def slices(self, version: ModelVersion) -> list[dict[str, Any]]:
         """Its figures on slices of the test split: column, value, rows, and figures by name."""
         return list(json.loads(self.beside(version, SLICES) or b"[]"))
+
+    def example(self, version: ModelVersion) -> bytes | None:
+        """A few raw rows of its features, as a Parquet file; None where its training logged none."""
+        return self.beside(version, EXAMPLE)
 
     def pictures(self, version: ModelVersion) -> dict[str, bytes]:
         """The figures that its training logged: PNG by name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from fti_assets.transformations import FittedTransformations, FloatArray, Rows
+from fti_assets.transformations import FittedTransformations, FloatArray, MatrixArray, Rows
 
 
 class PredictiveModel(Protocol):
@@ -27,6 +27,10 @@ class PredictiveModel(Protocol):
         Raises:
             RowsError: a feature is missing, has a type that does not fit, or holds an infinite value.
         """
+        ...
+
+    def predict_matrix(self, matrix: MatrixArray) -> FloatArray:
+        """The same for rows that were transformed already."""
         ...
 
     def save(self, folder: Path) -> Path:

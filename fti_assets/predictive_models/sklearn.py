@@ -15,7 +15,7 @@ import numpy as np
 from fti_assets.predictive_models.archives import check_archive
 from fti_assets.predictive_models.description import KEY, Description
 from fti_assets.predictive_models.errors import ModelFileError
-from fti_assets.transformations import FittedTransformations, FloatArray, Rows
+from fti_assets.transformations import FittedTransformations, FloatArray, MatrixArray, Rows
 
 ALLOWED_TYPES = frozenset(
     {
@@ -66,7 +66,10 @@ class SklearnModel:
     FILE: ClassVar[str] = "model.skops"
 
     def predict(self, rows: Rows) -> FloatArray:
-        matrix = self.transformations.matrix(rows)
+        return self.predict_matrix(self.transformations.matrix(rows))
+
+    def predict_matrix(self, matrix: MatrixArray) -> FloatArray:
+        """The same for rows that were transformed already."""
         if not len(matrix):
             return np.empty(0, dtype=np.float64)
         return np.asarray(self.estimator.predict_proba(matrix)[:, 1], dtype=np.float64)

@@ -10,7 +10,7 @@ import numpy as np
 
 from fti_assets.predictive_models.description import KEY, Description
 from fti_assets.predictive_models.errors import ModelFileError
-from fti_assets.transformations import FittedTransformations, FloatArray, MatrixColumn, Rows
+from fti_assets.transformations import FittedTransformations, FloatArray, MatrixArray, MatrixColumn, Rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +30,10 @@ class XGBoostModel:
     FILE: ClassVar[str] = "model.ubj"
 
     def predict(self, rows: Rows) -> FloatArray:
-        matrix = self.transformations.matrix(rows)
+        return self.predict_matrix(self.transformations.matrix(rows))
+
+    def predict_matrix(self, matrix: MatrixArray) -> FloatArray:
+        """The same for rows that were transformed already."""
         if not len(matrix):
             return np.empty(0, dtype=np.float64)
         return np.asarray(self.booster.inplace_predict(matrix, validate_features=False), dtype=np.float64)
@@ -41,9 +44,12 @@ class XGBoostModel:
         Columns that come of one feature are added up. A row's values sum to the logit of its prediction.
         Source: Lundberg, Erion and Lee, Consistent Individualized Feature Attribution for Tree Ensembles, 2018.
         """
+        return self.contributions_of_matrix(self.transformations.matrix(rows))
+
+    def contributions_of_matrix(self, matrix: MatrixArray) -> FloatArray:
+        """The same for rows that were transformed already."""
         import xgboost
 
-        matrix = self.transformations.matrix(rows)
         kinds = feature_types(self.transformations.columns)
         data = xgboost.DMatrix(matrix, feature_types=kinds, feature_names=self.booster.feature_names)
         by_column = np.asarray(self.booster.predict(data, pred_contribs=True), dtype=np.float64)

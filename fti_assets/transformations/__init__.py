@@ -2,6 +2,17 @@
 
 from fti_assets.transformations.fitted import FittedTransformations, MatrixColumn
 from fti_assets.transformations.fitting import fit_transformations
+from fti_assets.transformations.row_encoder import RowEncoder, RowValues
 from fti_assets.transformations.rows import FloatArray, MatrixArray, Rows, RowsError
 
-__all__ = ["FittedTransformations", "FloatArray", "MatrixArray", "MatrixColumn", "Rows", "RowsError", "fit_transformations"]
+__all__ = [
+    "FittedTransformations",
+    "FloatArray",
+    "MatrixArray",
+    "MatrixColumn",
+    "RowEncoder",
+    "RowValues",
+    "Rows",
+    "RowsError",
+    "fit_transformations",
+]

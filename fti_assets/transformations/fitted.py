@@ -48,7 +48,7 @@ class FittedNumeric:
             array = np.where(np.isnan(array), self.fill, array)
         if self.offset or self.scale != 1.0:
             # A value far from all that training had must not become infinite.
-            array = np.clip((array - self.offset) / self.scale, -_FARTHEST, _FARTHEST)
+            array = np.clip((array - self.offset) / self.scale, -FARTHEST, FARTHEST)
         into[:, 0] = array
 
 
@@ -74,7 +74,7 @@ class FittedCategorical:
             into[:, 0] = array
 
 
-_FARTHEST = 1e30
+FARTHEST = 1e30
 """Where scaled values end: far beyond what means anything, well inside of what float32 holds."""
 Fitted = FittedNumeric | FittedCategorical
 _KINDS: Mapping[str, type[Fitted]] = {"numeric": FittedNumeric, "categorical": FittedCategorical}

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from fti_assets.errors import FtiError, not_found
 from fti_assets.vocabulary import Column
 
-Rows: TypeAlias = pa.Table | pa.RecordBatch | pd.DataFrame
+if TYPE_CHECKING:
+    import pandas as pd
+
+Rows: TypeAlias = "pa.Table | pa.RecordBatch | pd.DataFrame"
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 MatrixArray: TypeAlias = npt.NDArray[np.float32]
 
@@ -30,13 +32,13 @@ def features_of(rows: Rows, features: Sequence[Column]) -> pa.Table | pa.RecordB
         RowsError: a feature is missing, or a pandas column holds values of several types.
     """
     names = [feature.name for feature in features]
-    existing = list(rows.columns if isinstance(rows, pd.DataFrame) else rows.schema.names)
+    existing = list(rows.schema.names if isinstance(rows, (pa.Table, pa.RecordBatch)) else rows.columns)
     for name in names:
         if name not in existing:
             raise RowsError(str(not_found("Feature", name, map(str, existing), where="the rows given to the model")))
         if existing.count(name) > 1:
             raise RowsError(f"The rows given to the model have the feature '{name}' {existing.count(name)} times.")
-    if not isinstance(rows, pd.DataFrame):
+    if isinstance(rows, (pa.Table, pa.RecordBatch)):
         return rows.select(names)
     try:
         return pa.Table.from_pandas(rows[names], preserve_index=False)

@@ -1,0 +1,194 @@
+"""The routes that predict: what is the same for all of them, from the first byte of a request to the last line of the log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+
+from fti_assets.serving.admission import Admission, OverloadError
+from fti_assets.serving.errors import RequestError
+from fti_assets.serving.http import (
+    JSON,
+    DisconnectedError,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    check_type,
+    header,
+    read_body,
+    send_bytes,
+    send_error,
+)
+from fti_assets.serving.log_records import LogRecords
+from fti_assets.serving.log_writing import LogWriter
+from fti_assets.serving.metrics import Metrics
+from fti_assets.serving.prediction import Answer, Predictor
+from fti_assets.serving.request_reading import Asked, RequestReader
+from fti_assets.serving.served_model import Answering
+from fti_assets.serving.settings import Limits
+from fti_assets.serving.shadow import Shadow
+
+LOGGER = logging.getLogger("fti.serving")
+AT_ONCE = 16
+"""Rows that are answered where they came in. More of them, and reasons, are worked on in a thread, so that others need not wait."""
+_AS_JSON = orjson.OPT_UTC_Z
+
+
+class Keys(Protocol):
+    """Who may ask."""
+
+    def check(self, header: str | None) -> bool:
+        """Whether the value of the header `Authorization` holds a key that may."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """All that a model is served with.
+
+    Attributes:
+        predictor: answers.
+        reader: reads bodies.
+        records: makes lines of the log, which `log` writes.
+        shadow: where the challenger scores in the shadow; else None.
+        now: the present, in microseconds.
+    """
+
+    predictor: Predictor
+    reader: RequestReader
+    records: LogRecords
+    log: LogWriter
+    shadow: Shadow | None
+    now: Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What all models of a server have in common."""
+
+    limits: Limits
+    admission: Admission
+    metrics: Metrics
+    keys: Keys | None
+
+
+class PredictionRoute:
+    """An ASGI application: `POST /predict/MODEL`.
+
+    Args:
+        serving: the model.
+        house: the server.
+    """
+
+    route = "predict"
+
+    def __init__(self, serving: Serving, house: House) -> None:
+        self._serving, self._house = serving, house
+        self._model = serving.predictor.served.name
+        self._counted = house.metrics.routes[self._model, self.route]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began, status = time.perf_counter(), 200
+        try:
+            await self._serve(scope, receive, send, began)
+        except DisconnectedError:
+            status = 499
+        except RequestError as error:
+            status = error.status
+            if isinstance(error, OverloadError):
+                self._house.metrics.rejected.labels(error.reason).inc()
+            await send_error(send, error, self.said_of(error))
+        except Exception:
+            status = 500
+            LOGGER.exception("A request to '%s' failed.", self._model)
+            failed = RequestError(500, "The server failed; its log says where.")
+            await send_error(send, failed, self.said_of(failed))
+        self._counted.total.observe(time.perf_counter() - began)
+        self._house.metrics.count_status(self._model, self.route, status)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, began: float) -> None:
+        admission = self._house.admission
+        await admission.enter()
+        try:
+            answer, body, headers = await self._answer(scope, receive, began)
+            await send_bytes(send, 200, body, headers)
+        finally:
+            admission.leave()
+        self._note(answer)
+
+    async def _answer(self, scope: Scope, receive: Receive, began: float) -> tuple[Answer, bytes, Headers]:
+        house, predictor = self._house, self._serving.predictor
+        check_key(house.keys, scope)
+        self.check_type(scope)
+        until = began + house.limits.seconds
+        body = await read_body(scope, receive, most=house.limits.body_bytes, until=until)
+        asked, told = self.read(scope, body)
+        answering = predictor.served.answering
+        if answering.champion is None:
+            raise not_ready(self._model)
+        if len(asked.rows) <= AT_ONCE and not asked.explain:
+            return self._made(asked, told, answering, began)
+        return await house.admission.run(lambda: self._made(asked, told, answering, began), until=until)
+
+    def _made(self, asked: Asked, told: Any, answering: Answering, began: float) -> tuple[Answer, bytes, Headers]:
+        answer = self._serving.predictor.answer(asked, answering, self._counted, began)
+        return answer, *self.write(answer, told)
+
+    def _note(self, answer: Answer) -> None:
+        """Logs an answer, after it was given."""
+        serving = self._serving
+        self._counted.rows.inc(len(answer.rows))
+        latency = int((time.perf_counter() - answer.began) * 1e6)
+        for line in serving.records.of_answer(answer, latency):
+            serving.log.put(line)
+        challenger = serving.predictor.served.answering.challenger
+        if serving.shadow is not None and challenger is not None:
+            serving.shadow.put(answer, challenger)
+
+    def check_type(self, scope: Scope) -> None:
+        """Refuses a body of another type; raises RequestError."""
+        check_type(scope)
+
+    def read(self, scope: Scope, body: bytes) -> tuple[Asked, Any]:  # noqa: ARG002 - other routes need the headers
+        """What is asked, and what `write` needs to know of it; raises RequestError."""
+        return self._serving.reader.read(body, self._serving.now), None
+
+    def write(self, answer: Answer, told: Any) -> tuple[bytes, Headers]:  # noqa: ARG002
+        """An answer as bytes, and their headers."""
+        return orjson.dumps(self._serving.predictor.as_data(answer), option=_AS_JSON), [(b"content-type", JSON)]
+
+    def said_of(self, error: RequestError) -> Any:
+        """An error as JSON has it."""
+        return error.as_data()
+
+
+def check_key(keys: Keys | None, scope: Scope) -> None:
+    """Refuses a request without a key that may ask, where keys are needed.
+
+    Raises:
+        RequestError: 401.
+    """
+    if keys is None or keys.check(header(scope, b"authorization").decode("latin-1") or None):
+        return
+    raise RequestError(
+        401,
+        "The request has no key that may ask." if header(scope, b"authorization") == b"" else "The key may not ask.",
+        where="header Authorization",
+        expected="Bearer KEY",
+        next_step="Ask whoever runs the server for a key.",
+    )
+
+
+def not_ready(model: str) -> RequestError:
+    return RequestError(
+        503,
+        f"No version of model '{model}' answers yet.",
+        next_step="GET /readyz says why.",
+        retry_after=5,
+    )

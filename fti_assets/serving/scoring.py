@@ -1,0 +1,113 @@
+"""One version of a model, compiled for rows of plain values: what predicts, and what explains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import TypeAlias
+
+from fti_assets.predictive_models import PredictiveModel, XGBoostModel
+from fti_assets.serving.check_rows import furthest, plain_predictions
+from fti_assets.serving.errors import RequestError
+from fti_assets.serving.version_files import KeptVersion
+from fti_assets.transformations import FloatArray, RowEncoder, RowValues
+
+LoadPlain: TypeAlias = Callable[[], PredictiveModel]
+
+EXPLAINED = "XGBoostModel"
+"""The kind of model whose predictions can be explained."""
+
+
+class Scorer:
+    """Predicts with one version, in one thread.
+
+    Args:
+        kept: the version on the server's own disk.
+        view_version: of the feature view that it was trained on.
+        model: what predicts: its translation into ONNX, or the model itself.
+        names: of the values of a row, in their order.
+        load_plain: gives the model as it was registered, which may take seconds.
+    """
+
+    def __init__(
+        self, *, kept: KeptVersion, view_version: int, model: PredictiveModel, names: Sequence[str], load_plain: LoadPlain
+    ) -> None:
+        self.kept, self.version, self.view_version, self.kind = kept, kept.version, view_version, kept.kind
+        self.model, self.names = model, tuple(names)
+        self.encode = RowEncoder(model.transformations, names).matrix
+        self.score = model.predict_matrix
+        self._load_plain, self._lock = load_plain, Lock()
+        self._plain: PredictiveModel | None = None
+        self.is_compared = False
+        self._features = [feature.name for feature in model.transformations.features]
+
+    @property
+    def path(self) -> str:
+        """What the numbers are computed with, for people."""
+        return type(self.model).__name__
+
+    def predict(self, rows: Sequence[RowValues]) -> FloatArray:
+        """One number for each row.
+
+        Raises:
+            RowsError: a value is infinite to the model.
+        """
+        return self.score(self.encode(rows))
+
+    @property
+    def plain(self) -> PredictiveModel:
+        """The model as it was registered; loaded once, which may take seconds."""
+        with self._lock:
+            if self._plain is None:
+                self._plain = one_thread(self._load_plain())
+            return self._plain
+
+    def distance_from_plain(self) -> float:
+        """How far its predictions are from those of `plain` for a table of the rows that are kept with the version."""
+        check = self.kept.check()
+        rows = [dict(zip(self._features, row, strict=True)) for row in check["rows"]]
+        given = [tuple(row.get(name) for name in self.names) for row in rows]
+        return furthest(self.predict(given), plain_predictions(self.plain, check["rows"]).tolist())
+
+    def explain(self, rows: Sequence[RowValues]) -> list[Explanation]:
+        """Why each row got its prediction.
+
+        Raises:
+            RequestError: models of this kind cannot be explained.
+        """
+        if self.kind != EXPLAINED:
+            raise RequestError(
+                422,
+                f"The champion is a {self.kind}, whose predictions cannot be explained.",
+                where="explain",
+                expected=f"false; only an {EXPLAINED} can be explained",
+            )
+        plain = self.plain
+        assert isinstance(plain, XGBoostModel)
+        values = plain.contributions_of_matrix(self.encode(rows))
+        return [Explanation(float(row[-1]), dict(zip(self._features, row[:-1].tolist(), strict=True))) for row in values]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a row got its prediction, in log-odds: `base_value` and the contributions sum to the prediction's logit.
+
+    Attributes:
+        base_value: of a row of which nothing is known.
+        contributions: SHAP values by feature.
+    """
+
+    base_value: float
+    contributions: dict[str, float]
+
+    def as_data(self) -> dict[str, object]:
+        logit = self.base_value + sum(self.contributions.values())
+        return {"base_value": self.base_value, "contributions": self.contributions, "logit": logit}
+
+
+def one_thread(model: PredictiveModel) -> PredictiveModel:
+    """The model, which from now on predicts in one thread."""
+    if isinstance(model, XGBoostModel):
+        model.booster.set_param({"nthread": 1})
+    return model

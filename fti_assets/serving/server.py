@@ -1,0 +1,135 @@
+"""The server as a process, or as several: where it may listen, how it is run by uvicorn, and how it ends."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from fti_assets.serving.errors import ServingError
+from fti_assets.serving.settings import Settings, parsed_time, settings_of
+from fti_assets.serving.system import ServedSystem
+
+if TYPE_CHECKING:
+    from fti_assets.serving.app import Application
+    from fti_assets.serving.prediction_route import Keys
+
+WORKER = "FTI_SERVING_WORKER"
+"""Tells a worker what it serves, and how."""
+IDLE_SECONDS = 75
+"""After which a connection that nobody uses is closed: later than most clients give up one."""
+
+
+def serve(system: ServedSystem, settings: Settings, *, host: str, port: int, workers: int = 1) -> None:
+    """Serves a system until it is told to stop. Requests in the server are answered first, and the log is written.
+
+    Args:
+        system: with its models.
+        settings: how it serves.
+        host: address on which it listens.
+        port: likewise; 0 is any that is free.
+        workers: processes that share the port.
+
+    Raises:
+        ServingError: others than this machine could reach it, and no key was given.
+    """
+    import uvicorn
+
+    from fti_assets.serving.metrics import MANY_PROCESSES
+
+    keys = api_keys()
+    check_address(host, has_keys=keys is not None)
+    _log_to_stderr()
+    given: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "loop": "uvloop",
+        "http": "httptools",
+        "ws": "none",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "timeout_keep_alive": IDLE_SECONDS,
+        "timeout_graceful_shutdown": max(1, round(settings.limits.closing_seconds)),
+    }
+    # uvicorn stops in good order, and then sends itself the signal again.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    if workers == 1:
+        uvicorn.run(_app(system, settings, keys), **given)
+        return
+    with TemporaryDirectory(prefix="fti-metrics-") as folder:
+        os.environ[MANY_PROCESSES] = folder
+        os.environ[WORKER] = _written(system, settings)
+        uvicorn.run("fti_assets.serving.server:worker", factory=True, workers=workers, **given)
+
+
+def worker() -> Application:
+    """What a worker serves: as `serve` was asked to."""
+    said = orjson.loads(os.environ[WORKER])
+    _log_to_stderr()
+    system = ServedSystem.find(said["system"], said["models"])
+    settings = {**said["settings"], "clock": parsed_time(said["settings"]["clock"])}
+    return _app(system, settings_of(settings, "the settings of a worker"), api_keys())
+
+
+def api_keys() -> Keys | None:
+    """The keys of the environment; None where there are none."""
+    from importlib.util import find_spec
+
+    if find_spec("fti_assets.api_keys") is None:
+        return None
+    from fti_assets.api_keys import ApiKeys
+
+    return ApiKeys.from_environment()
+
+
+def check_address(host: str, *, has_keys: bool) -> None:
+    """Refuses to listen where others than this machine could ask, unless they need a key.
+
+    Raises:
+        ServingError: it would.
+    """
+    if has_keys or host == "localhost" or _is_loopback(host):
+        return
+    raise ServingError(
+        f"The server is to listen on {host}, where others can reach it, but there is no key that they would need.",
+        next_step="Make one with `fti keys new` and name it in FTI_API_KEYS, or listen on 127.0.0.1.",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _app(system: ServedSystem, settings: Settings, keys: Keys | None) -> Application:
+    from fti_assets.serving.app import create_app
+
+    # A thread that loads a version lets requests pass sooner than after the usual 5 ms.
+    sys.setswitchinterval(0.0005)
+    return create_app(system, settings, keys=keys)
+
+
+def _written(system: ServedSystem, settings: Settings) -> str:
+    said: Mapping[str, Any] = {
+        "system": system.name,
+        "models": [model.name for model in system.models],
+        "settings": asdict(settings),
+    }
+    return orjson.dumps(said).decode()
+
+
+def _log_to_stderr() -> None:
+    said = "%(asctime)s %(levelname)s %(message)s"
+    logging.basicConfig(level=logging.INFO, format=said, datefmt="%Y-%m-%dT%H:%M:%S", stream=sys.stderr, force=True)
+    logging.getLogger("uvicorn").setLevel(logging.INFO)
