@@ -21,6 +21,7 @@ from fti_assets.compute.profiles import (
     ProfileError,
     Toleration,
     read_profiles,
+    uses_gpu,
 )
 
 __all__ = [
@@ -51,5 +52,6 @@ __all__ = [
     "read_profiles",
     "resolve_device",
     "run_child",
+    "uses_gpu",
     "visible_cards",
 ]

@@ -89,6 +89,18 @@ class KubernetesProfile(_Profile):
 
 Profile = Annotated[LocalProfile | ProcessProfile | GpuProfile | KubernetesProfile, Field(discriminator="kind")]
 
+
+def uses_gpu(profile: Profile) -> bool:
+    """Whether a training in this place is on a GPU, unless it falls back to the CPU."""
+    match profile:
+        case GpuProfile():
+            return True
+        case KubernetesProfile():
+            return profile.gpus > 0
+        case LocalProfile() | ProcessProfile():
+            return profile.device != "cpu"
+
+
 BUILT_IN: Mapping[str, Profile] = {"local": LocalProfile(), "process": ProcessProfile(), "gpu": GpuProfile()}
 """The profiles that are there without any configuration."""
 

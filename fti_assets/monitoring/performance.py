@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-from duckdb import DuckDBPyConnection
+from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from fti_assets.feature_store import FeatureStore
 from fti_assets.training import binary_metrics
-from fti_assets.vocabulary import Monitor, Window, quoted
+from fti_assets.vocabulary import FeatureSelection, Monitor, Window, quoted
 
 MEASURES = ("auc", "log_loss", "brier", "calibration_error", "base_rate", "mean_prediction")
 
@@ -22,12 +23,40 @@ def predictions_with_outcomes(store: FeatureStore, connection: DuckDBPyConnectio
     Returns:
         Columns `day` (partition key), `prediction`, `model_version` and `outcome` (0 or 1; null while it is unknown).
     """
-    predictions, label = monitor.predictions.table, monitor.predictions.model.view.label
+    predictions = monitor.predictions.table
     assert predictions.time is not None
     assert predictions.cadence is not None
-    keys = ", ".join(map(quoted, label.group.entity.key_names))
-    zone = predictions.cadence.timezone.replace("'", "''")
-    store.read(connection, predictions, window).create_view("made", replace=True)
+    made = store.read(connection, predictions, window)
+    label, zone = monitor.predictions.model.view.label, predictions.cadence.timezone
+    return with_outcomes(store, connection, made, label, time=predictions.time, timezone=zone, keep=("model_version",))
+
+
+def with_outcomes(
+    store: FeatureStore,
+    connection: DuckDBPyConnection,
+    made: DuckDBPyRelation,
+    label: FeatureSelection,
+    *,
+    time: str,
+    timezone: str,
+    keep: Sequence[str] = (),
+) -> pa.Table:
+    """Every prediction with the newest outcome of its entity, whenever that became known.
+
+    Args:
+        store: with the outcomes.
+        connection: of the lake, in which `made` lives.
+        made: predictions, in a column `prediction`, with the keys of the label.
+        label: the outcome.
+        time: column whose day is that of a prediction.
+        timezone: of the days.
+        keep: further columns of `made`.
+
+    Returns:
+        Columns `day` (partition key), `prediction`, `outcome` (0 or 1; null while it is unknown), then those kept.
+    """
+    keys, zone = ", ".join(map(quoted, label.group.entity.key_names)), timezone.replace("'", "''")
+    made.create_view("made", replace=True)
     store.read(connection, label.group.table).create_view("known", replace=True)
     newest = (
         f" QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {quoted(label.group.event_time)} DESC) = 1"
@@ -35,8 +64,8 @@ def predictions_with_outcomes(store: FeatureStore, connection: DuckDBPyConnectio
         else ""
     )
     query = f"""
-    SELECT strftime(timezone('{zone}', {quoted(predictions.time)}), '%Y-%m-%d') AS day, prediction, model_version,
-        {quoted(label.names[0])}::DOUBLE AS outcome
+    SELECT strftime(timezone('{zone}', {quoted(time)}), '%Y-%m-%d') AS day, prediction,
+        {quoted(label.names[0])}::DOUBLE AS outcome{"".join(f", {quoted(name)}" for name in keep)}
     FROM made LEFT JOIN (SELECT {keys}, {quoted(label.names[0])} FROM known{newest}) USING ({keys})
     ORDER BY day
     """
@@ -61,20 +90,24 @@ def daily_performance(monitor: Monitor, rows: pa.Table, training_auc: Mapping[in
     made = []
     for day in sorted(set(days)):
         of_day = days == day
-        known = of_day & ~np.isnan(outcome)
-        measured = binary_metrics(outcome[known], prediction[known])
         newest = int(version[of_day].max())
         made.append(
             {
                 "day": cadence.window(day).start,
-                "predictions": int(of_day.sum()),
-                "outcomes": int(known.sum()),
-                **{name: None if math.isnan(measured[name]) else measured[name] for name in MEASURES},
+                **measured(outcome[of_day], prediction[of_day]),
                 "model_version": newest,
                 "training_auc": training_auc.get(newest),
             }
         )
     return pa.Table.from_pylist(made, schema=_schema(monitor))
+
+
+def measured(outcome: npt.NDArray[np.float64], prediction: npt.NDArray[np.float64]) -> dict[str, float | int | None]:
+    """How many predictions there are, of how many the outcome is known, and the figures of those; None where one is undefined."""
+    known = ~np.isnan(outcome)
+    figures = binary_metrics(outcome[known], prediction[known])
+    counts = {"predictions": len(known), "outcomes": int(known.sum())}
+    return {**counts, **{name: None if math.isnan(figures[name]) else figures[name] for name in MEASURES}}
 
 
 def _schema(monitor: Monitor) -> pa.Schema:

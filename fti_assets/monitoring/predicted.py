@@ -8,7 +8,7 @@ from fti_assets.vocabulary import quoted
 
 
 def predicted_versions(store: FeatureStore, model: str) -> frozenset[int]:
-    """The versions of a model that predictions of any name refer to.
+    """The versions of a model that predictions of any name refer to, those in its inference log included.
 
     Raises:
         FtiError: it cannot be found out: there is no lake, or a table of predictions does not say which model made it.
@@ -24,10 +24,11 @@ def predicted_versions(store: FeatureStore, model: str) -> frozenset[int]:
             step = "Publish it anew: its description is from an older version."
             raise FtiError(f"'{info}' does not say which model made it, so it is not known {where}.", next_step=step)
         if made_by == model:
-            names.append(info.name)
+            names.append(f"lake.predictions.{quoted(info.name)}")
+    names += [f"lake.inference_log.{quoted(info.name)}" for info in store.tables("inference_log") if info.name == model]
     with store.reading() as connection:
         return frozenset(
             int(version)
             for name in names
-            for (version,) in connection.execute(f"SELECT DISTINCT model_version FROM lake.predictions.{quoted(name)}").fetchall()
+            for (version,) in connection.execute(f"SELECT DISTINCT model_version FROM {name}").fetchall()
         )

@@ -1,28 +1,20 @@
 """Rolling-origin backtest as an asset: one partition for each cut-off, figures against time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import dagster as dg
 from dagster._core.definitions.metadata import RawMetadataValue
-from pydantic import Field
 
-from fti_assets.pipelines.compute import ComputeResource, run_backtest
-from fti_assets.pipelines.failures import told_plainly
-from fti_assets.pipelines.resources import LakeResource, RegistryResource
-from fti_assets.pipelines.specs import GPU_TAGS, asset_key, dataset_spec, gpu_options
+from fti_assets.pipelines.compute import run_backtest
+from fti_assets.pipelines.specs import asset_key, dataset_spec, model_spec
 from fti_assets.pipelines.training import picture
+from fti_assets.pipelines.training_asset import Metadata, PlaceConfig, training_asset
 from fti_assets.pipelines.training_task import TrainingTask
 from fti_assets.training import TrainingProgram
 from fti_assets.training.figures import over_cutoffs
 from fti_assets.vocabulary import Daily
-
-
-class BacktestConfig(dg.Config):
-    """Run configuration of a backtest."""
-
-    compute: str | None = Field(default=None, description="Profile of the place to train in; chosen as for the model unless given.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,43 +31,21 @@ class BacktestPipeline:
 
     def assets(self) -> list[dg.AssetsDefinition]:
         model = self.program.model
-        spec = dg.AssetSpec(
-            asset_key(("models", f"{model.name}_backtest")),
-            deps=[dg.AssetDep(asset_key(model.dataset.asset_key))],
+        spec = model_spec(
+            model,
+            "backtest",
+            deps=[asset_key(model.dataset.asset_key)],
             description=f"`{model.name}` trained as of each cut-off and measured on the days before it that its split tests.",
-            group_name="models",
-            owners=[model.owner],
             kinds={self.program.framework, "mlflow"},
             partitions_def=dg.StaticPartitionsDefinition(list(self.cutoffs)),
-            tags=GPU_TAGS if model.needs_gpu else {},
         )
 
-        @dg.multi_asset(
-            name=f"models__{model.name}_backtest",
-            specs=[spec],
-            **gpu_options(model),
-        )
-        def look_back(
-            context: dg.AssetExecutionContext,
-            config: BacktestConfig,
-            lake: LakeResource,
-            registry: RegistryResource,
-            compute: ComputeResource,
-        ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-            with told_plainly():
-                task = TrainingTask(
-                    program=self.program,
-                    context=context,
-                    lake=lake,
-                    registry=registry,
-                    choice=compute.choose(config.compute, needs_gpu=model.needs_gpu),
-                    cutoff=Daily.day(context.partition_key),
-                )
-                done = run_backtest(task)
-                known = registry.registry.backtests(model.name)
-                shown = {"over_time": picture(over_cutoffs(dict(known)), "backtest"), "table": _table(known)}
-                about = {"compute": task.choice.name, "dataset_id": done.dataset_id}
-                return dg.MaterializeResult(metadata={**about, **done.metrics, **shown})
+        @training_asset(self.program, spec, PlaceConfig)
+        def look_back(task: TrainingTask, config: PlaceConfig) -> Metadata:  # noqa: ARG001 - it configures the place only
+            done = run_backtest(replace(task, cutoff=Daily.day(task.context.partition_key)))
+            known = task.registry.registry.backtests(model.name)
+            shown = {"over_time": picture(over_cutoffs(dict(known)), "backtest"), "table": _table(known)}
+            return {"dataset_id": done.dataset_id, **done.metrics, **shown}
 
         return [look_back]
 

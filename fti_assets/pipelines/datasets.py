@@ -17,7 +17,7 @@ from fti_assets.pipelines.partitions import cutoff_at
 from fti_assets.pipelines.resources import LakeResource
 from fti_assets.pipelines.specs import asset_key, dataset_spec, table_spec
 from fti_assets.version import code_version
-from fti_assets.vocabulary import Daily, TrainingDataset
+from fti_assets.vocabulary import Daily, TrainingDataset, column_sources
 
 PROMISES = {
     "no_feature_from_the_future": "No row holds a feature that became known after its prediction time.",
@@ -85,9 +85,8 @@ class DatasetPipeline:
         view = self.dataset.view
         columns = [*view.feature_columns, view.label_column]
         lineage = {
-            column.name: [dg.TableColumnDep(asset_key=asset_key(selection.group.table.asset_key), column_name=column.name)]
-            for selection in (*view.features, view.label)
-            for column in selection.columns
+            name: [dg.TableColumnDep(asset_key=asset_key(group.table.asset_key), column_name=column) for group, column in sources]
+            for name, sources in column_sources(view).items()
         }
         return {
             "dataset_id": manifest.id,

@@ -11,6 +11,10 @@ import duckdb
 from fti_assets.errors import FtiError
 from fti_assets.feature_store import LockedError
 from fti_assets.model_registry import RegistryLockedError
+from fti_assets.online_store.errors import OnlineLockedError
+
+BUSY = (LockedError, RegistryLockedError, OnlineLockedError)
+"""Errors that may be gone in a moment."""
 
 
 @contextmanager
@@ -19,6 +23,6 @@ def told_plainly() -> Iterator[None]:
     try:
         yield
     except FtiError as error:
-        raise dg.Failure(description=str(error), allow_retries=isinstance(error, LockedError | RegistryLockedError)) from error
+        raise dg.Failure(description=str(error), allow_retries=isinstance(error, BUSY)) from error
     except duckdb.Error as error:
         raise dg.Failure(description=f"DuckDB refused a query of this step: {error}", allow_retries=False) from error

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from fti_assets.errors import DefinitionError
+from fti_assets.errors import DefinitionError, not_found
 from fti_assets.pipelines.compute import ComputeResource
 from fti_assets.pipelines.datasets import DatasetPipeline
 from fti_assets.pipelines.partitions import calendar_of
-from fti_assets.pipelines.resources import LakeResource, LandingResource, RegistryResource
+from fti_assets.pipelines.resources import (
+    InferenceLogResource,
+    LakeResource,
+    LandingResource,
+    OnlineResource,
+    RegistryResource,
+)
 from fti_assets.pipelines.schedules import Schedule, daily_schedule, landing_sensor, whole_schedule
 from fti_assets.pipelines.specs import GPU_TAGS
 from fti_assets.pipelines.tables import TablePipeline
@@ -26,7 +32,8 @@ from fti_assets.vocabulary import CsvSource, Daily
 class Pipeline(Protocol):
     """What a module offers to a code location: assets, and the assets of others that they read.
 
-    One that has an attribute `job` other than None is run by the job of that name, without schedule, and not by the location's.
+    One that has an attribute `job` other than None is run by the job of that name and not by the location's. It may have asset
+    checks that are run beside its assets, `checks()`, and sensors of its job, `sensors(job)`.
     """
 
     def assets(self) -> list[dg.AssetsDefinition]: ...
@@ -35,7 +42,9 @@ class Pipeline(Protocol):
     def upstream(self) -> list[dg.AssetSpec]: ...
 
 
-def code_location(*modules: str, name: str, schedule: Schedule | None = None) -> dg.Definitions:
+def code_location(
+    *modules: str, name: str, schedule: Schedule | None = None, schedules: Mapping[str, Schedule] | None = None
+) -> dg.Definitions:
     """All pipelines of some modules as one code location.
 
     What they read from other locations is shown as external assets, so that lineage runs across locations. There is a job
@@ -47,9 +56,10 @@ def code_location(*modules: str, name: str, schedule: Schedule | None = None) ->
         name: name of the job, unique in the workspace; `flights_features`.
         schedule: when the job runs. A job with partitions runs for the last complete day; one that cuts a training dataset
             cuts what was known before the day of the tick.
+        schedules: when the jobs that pipelines name themselves run, by their names; the others run when somebody asks.
 
     Raises:
-        DefinitionError: there is no pipeline, or there are several calendars.
+        DefinitionError: there is no pipeline, there are several calendars, or a schedule is of no job.
     """
     pipelines = _pipelines(modules)
     assets = [asset for pipeline in pipelines for asset in pipeline.assets()]
@@ -57,21 +67,38 @@ def code_location(*modules: str, name: str, schedule: Schedule | None = None) ->
     own = {spec.key for spec in specs}
     external = {spec.key: spec for pipeline in pipelines for spec in pipeline.upstream if spec.key not in own}
     apart = _specs_by_job(pipelines)
+    _check_schedules(schedules or {}, apart)
     regular = [spec for spec in specs if spec.key not in {one.key for others in apart.values() for one in others}]
     calendar, jobs = _calendar(name, regular), _jobs(name, regular)
+    own_jobs = {job: _job(job, others) for job, others in apart.items()}
     return dg.Definitions(
         assets=[*assets, *external.values()],
-        jobs=[*jobs, *(_job(job, others) for job, others in apart.items())],
-        schedules=[] if schedule is None else [_schedule(jobs[0], schedule, calendar, pipelines)],
-        sensors=[*_landing_sensors(jobs, calendar, pipelines, regular), *_automation_sensors(name, specs)],
-        resources={
-            "lake": LakeResource(),
-            "landing": LandingResource(),
-            "registry": RegistryResource(),
-            "compute": ComputeResource(),
-        },
+        asset_checks=[check for pipeline in pipelines for check in getattr(pipeline, "checks", list)()],
+        jobs=[*jobs, *own_jobs.values()],
+        schedules=[
+            *([] if schedule is None else [_schedule(jobs[0], schedule, calendar, pipelines)]),
+            *(whole_schedule(own_jobs[job], when) for job, when in (schedules or {}).items()),
+        ],
+        sensors=[
+            *_landing_sensors(jobs, calendar, pipelines, regular),
+            *_own_sensors(own_jobs, pipelines),
+            *_automation_sensors(name, specs),
+        ],
+        resources=_resources(),
         executor=dg.in_process_executor,
     )
+
+
+def _resources() -> dict[str, dg.ConfigurableResource[Any]]:
+    """The stores, as the environment names them."""
+    return {
+        "lake": LakeResource(),
+        "landing": LandingResource(),
+        "registry": RegistryResource(),
+        "compute": ComputeResource(),
+        "online": OnlineResource(),
+        "inference_logs": InferenceLogResource(),
+    }
 
 
 def pipelines_of(module: ModuleType) -> list[Pipeline]:
@@ -99,6 +126,20 @@ def _specs_by_job(pipelines: Iterable[Pipeline]) -> dict[str, list[dg.AssetSpec]
         if job is not None:
             found.setdefault(job, []).extend(spec for asset in pipeline.assets() for spec in asset.specs)
     return found
+
+
+def _check_schedules(schedules: Mapping[str, Schedule], jobs: Mapping[str, object]) -> None:
+    for name in schedules:
+        if name not in jobs:
+            raise not_found(
+                "Job", name, jobs, where="what the pipelines of this location name as their own", next_step="Name it: job=."
+            )
+
+
+def _own_sensors(jobs: Mapping[str, UnresolvedAssetJobDefinition], pipelines: Iterable[Pipeline]) -> list[dg.SensorDefinition]:
+    """The sensors that pipelines have for the jobs that they name."""
+    found = [(jobs[job], pipeline) for pipeline in pipelines if (job := getattr(pipeline, "job", None)) is not None]
+    return [sensor for job, pipeline in found if hasattr(pipeline, "sensors") for sensor in pipeline.sensors(job)]
 
 
 def _calendar(name: str, specs: Sequence[dg.AssetSpec]) -> Daily | None:

@@ -1,8 +1,6 @@
 """The care of the lake as an asset: what is not needed expires, and small files become large ones, by a schedule."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.metadata import RawMetadataValue
@@ -20,6 +18,7 @@ from fti_assets.feature_store import (
 )
 from fti_assets.model_registry import ModelRegistry
 from fti_assets.pipelines.failures import told_plainly
+from fti_assets.pipelines.markdown import table
 from fti_assets.pipelines.resources import LakeResource, RegistryResource
 from fti_assets.pipelines.schedules import Schedule, whole_schedule
 from fti_assets.pipelines.specs import LAKE_WRITER
@@ -110,27 +109,21 @@ def _plan(plan: MaintenancePlan) -> str:
     if not steps:
         return "Nothing has to be done."
     rows = [(one.what, one.of, one.why, _number(one.files), _megabytes(one.bytes)) for one in steps]
-    return _table(("what", "of", "why", "files", "MB"), rows, right=2)
+    return table(("what", "of", "why", "files", "MB"), rows, right=2)
 
 
 def _space(done: Maintenance) -> str:
     before, after = done.before, done.after
     rows = [
         (
-            table,
-            *(_number(tables.get(table, (0, 0))[0]) for tables in (before.tables, after.tables)),
-            *(_megabytes(tables.get(table, (0, 0))[1]) for tables in (before.tables, after.tables)),
+            name,
+            *(_number(tables.get(name, (0, 0))[0]) for tables in (before.tables, after.tables)),
+            *(_megabytes(tables.get(name, (0, 0))[1]) for tables in (before.tables, after.tables)),
         )
-        for table in sorted({*before.tables, *after.tables})
+        for name in sorted({*before.tables, *after.tables})
     ]
     rows.append(("all files", _number(before.files), _number(after.files), _megabytes(before.bytes), _megabytes(after.bytes)))
-    return _table(("table", "files before", "files after", "MB before", "MB after"), rows, right=4)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: int) -> str:
-    """Rows as a table in Markdown, whose last columns stand on the right."""
-    lines = ["---"] * (len(columns) - right) + ["---:"] * right
-    return "\n".join(f"| {' | '.join(row)} |" for row in (columns, lines, *rows))
+    return table(("table", "files before", "files after", "MB before", "MB after"), rows, right=4)
 
 
 def _number(count: int | None) -> str:

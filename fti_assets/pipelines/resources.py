@@ -19,8 +19,9 @@ from fti_assets.stores import data_root
 
 if TYPE_CHECKING:
     from fti_assets.model_registry import ModelRegistry
+    from fti_assets.online_store import OnlineStore
 
-__all__ = ["LakeResource", "LandingResource", "RegistryResource", "data_root"]
+__all__ = ["InferenceLogResource", "LakeResource", "LandingResource", "OnlineResource", "RegistryResource", "data_root"]
 
 _POOLS: dict[str, ConnectionPool] = {}
 _OPEN: list[ExitStack] = []
@@ -76,6 +77,37 @@ class LandingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     @property
     def zone(self) -> LandingZone:
         return LandingZone(Path(self.root) if self.root else stores.landing_folder())
+
+
+class OnlineResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The online store: LMDB in a folder, or Redis."""
+
+    address: str | None = Field(
+        default=None,
+        description="A folder, or `redis://host:port/db`, without a password, since the UI shows this text; `$FTI_ONLINE_STORE`, or"
+        " `online` in `$FTI_DATA_DIR`, unless given.",
+    )
+
+    @contextmanager
+    def opened(self) -> Iterator[OnlineStore]:
+        """The store for as long as the block lasts."""
+        from fti_assets.online_store import OnlineStore
+
+        store = OnlineStore(self.address or stores.online_address())
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+class InferenceLogResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The folder in which servers keep what they were asked until it is landed."""
+
+    root: str | None = Field(default=None, description="`inference_log` in `$FTI_DATA_DIR` unless given.")
+
+    def folder(self, model: str) -> Path:
+        """Of the segments of a model."""
+        return (Path(self.root) if self.root else stores.inference_log_folder()) / model
 
 
 class RegistryResource(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -1,32 +1,27 @@
 """Hyperparameter search as an asset: trials on the validation split, the best one registered as the challenger."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dagster as dg
-from dagster._core.definitions.metadata import RawMetadataValue
 from pydantic import Field
 
-from fti_assets.pipelines.compute import ComputeResource, SearchedVersion, run_search
-from fti_assets.pipelines.failures import told_plainly
-from fti_assets.pipelines.resources import LakeResource, RegistryResource
-from fti_assets.pipelines.specs import GPU_TAGS, asset_key, dataset_spec, gpu_options
+from fti_assets.pipelines.compute import SearchedVersion, run_search
+from fti_assets.pipelines.specs import asset_key, dataset_spec, model_spec
 from fti_assets.pipelines.training import picture
+from fti_assets.pipelines.training_asset import Metadata, PlaceConfig, training_asset
 from fti_assets.pipelines.training_task import TrainingTask
 from fti_assets.training import SearchSettings, TrainingProgram, Trial
 from fti_assets.training.figures import search_progress
 
 
-class SearchConfig(dg.Config):
+class SearchConfig(PlaceConfig):
     """Run configuration of a search."""
 
     dataset_id: str | None = Field(default=None, description="Version of the training dataset; the newest unless given.")
     trials: int = Field(default=30, description="Trials in all; those of a search that was ended count.")
     workers: int = Field(default=1, description="Processes at once.")
     seed: int = Field(default=0, description="Of the sampler; another one begins another search.")
-    compute: str | None = Field(
-        default=None, description="Profile of the place to search in; chosen as for the model unless given."
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,39 +37,18 @@ class SearchPipeline:
 
     def assets(self) -> list[dg.AssetsDefinition]:
         model = self.program.model
-        spec = dg.AssetSpec(
-            asset_key(("models", f"{model.name}_search")),
+        spec = model_spec(
+            model,
+            "search",
             deps=[asset_key(model.dataset.asset_key)],
             description=f"Searches parameters for `{model.name}`; the best becomes its challenger.",
-            group_name="models",
-            owners=[model.owner],
             kinds={"optuna", "mlflow"},
-            tags=GPU_TAGS if model.needs_gpu else {},
         )
 
-        @dg.multi_asset(
-            name=f"models__{model.name}_search",
-            specs=[spec],
-            **gpu_options(model),
-        )
-        def look(
-            context: dg.AssetExecutionContext,
-            config: SearchConfig,
-            lake: LakeResource,
-            registry: RegistryResource,
-            compute: ComputeResource,
-        ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-            with told_plainly():
-                task = TrainingTask(
-                    program=self.program,
-                    context=context,
-                    lake=lake,
-                    registry=registry,
-                    dataset_id=config.dataset_id,
-                    choice=compute.choose(config.compute, needs_gpu=model.needs_gpu),
-                    search=SearchSettings(trials=config.trials, workers=config.workers, seed=config.seed),
-                )
-                return dg.MaterializeResult(metadata={"compute": task.choice.name, **_metadata(run_search(task))})
+        @training_asset(self.program, spec, SearchConfig)
+        def look(task: TrainingTask, config: SearchConfig) -> Metadata:
+            settings = SearchSettings(trials=config.trials, workers=config.workers, seed=config.seed)
+            return _metadata(run_search(replace(task, dataset_id=config.dataset_id, search=settings)))
 
         return [look]
 
@@ -84,7 +58,7 @@ def hyperparameter_search(program: TrainingProgram, *, job: str) -> SearchPipeli
     return SearchPipeline(program, job)
 
 
-def _metadata(found: SearchedVersion) -> dict[str, RawMetadataValue]:
+def _metadata(found: SearchedVersion) -> Metadata:
     states = [trial.state for trial in found.trials]
     return {
         "version": found.version.version,

@@ -13,6 +13,7 @@ from fti_assets.vocabulary import CsvFile, CsvSource, Expectation, FeatureGroup,
 
 _SEVERITY = {"critical": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
 LAKE_WRITER = "lake_writer"
+ONLINE_WRITER = "online_writer"
 GPU = "gpu"
 GPU_TAGS = {"fti/gpu": "true"}
 """Tags of assets and runs that need a GPU; `dagster.yaml` limits how many such runs there are at once."""
@@ -123,15 +124,15 @@ def dataset_spec(dataset: TrainingDataset, *, deps: Iterable[dg.AssetDep] = (), 
     )
 
 
-def model_spec(model: Model, **options: Any) -> dg.AssetSpec:
-    """The asset of a model, as its own location and every other one shows it."""
+def model_spec(model: Model, beside: str | None = None, **options: Any) -> dg.AssetSpec:
+    """The asset of a model, as its own location and every other one shows it, or of what is done beside it, such as `search`."""
+    shown = {"kinds": {"mlflow"}, "description": model.description or f"A model of view `{model.view.versioned_name}`."}
     return dg.AssetSpec(
-        asset_key(model.asset_key),
-        description=model.description or f"A model of view `{model.view.versioned_name}`.",
+        asset_key(("models", f"{model.name}_{beside}") if beside else model.asset_key),
         group_name="models",
         owners=[model.owner],
         tags=GPU_TAGS if model.needs_gpu else {},
-        **{"kinds": {"mlflow"}, **options},
+        **{**shown, **options},
     )
 
 
@@ -154,3 +155,19 @@ def _tags(target: Stored) -> dict[str, str]:
         own = {f"fti/tag_{tag}": "" for tag in target.tags} | ({"fti/deprecated": "true"} if target.deprecated else {})
         return {"fti/entity": target.entity.name, "fti/version": str(target.version), **own}
     return {"fti/stage": "staging" if isinstance(target, StagedTable) else "predictions"}
+
+
+def online_spec(group: FeatureGroup, **options: Any) -> dg.AssetSpec:
+    """The online table of a feature group, as its own location and every other one shows it."""
+    fresh = group.contract.fresh_within
+    return dg.AssetSpec(
+        asset_key(("online", group.versioned_name)),
+        description=f"The newest row of each {group.entity.name} of `{group.table}`, for predictions at the moment of asking.",
+        metadata=table_metadata(group.table),
+        group_name="online",
+        owners=[group.contract.owner],
+        kinds={"lmdb", "redis"},
+        tags=_tags(group),
+        freshness_policy=None if fresh is None else dg.FreshnessPolicy.time_window(fail_window=fresh),
+        **options,
+    )

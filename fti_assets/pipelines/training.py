@@ -3,31 +3,26 @@
 import os
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dagster as dg
-from dagster._core.definitions.metadata import RawMetadataValue
 from pydantic import Field
 
 from fti_assets.feature_store import Manifest
 from fti_assets.model_registry import ModelVersion
-from fti_assets.pipelines.compute import ComputeResource, run_training
-from fti_assets.pipelines.failures import told_plainly
-from fti_assets.pipelines.resources import LakeResource, RegistryResource
-from fti_assets.pipelines.specs import asset_key, dataset_spec, gpu_options, model_spec
+from fti_assets.pipelines.compute import run_training
+from fti_assets.pipelines.specs import asset_key, dataset_spec, model_spec
+from fti_assets.pipelines.training_asset import Metadata, PlaceConfig, training_asset
 from fti_assets.pipelines.training_task import TrainingTask
 from fti_assets.training import REPORTED, TrainingProgram, without_pictures
 
 _BESIDE = ("auc_low_test", "auc_high_test", "worst_slice_auc_test", "baseline_auc_test", "threshold", "cost_test", "best_iteration")
 
 
-class TrainingConfig(dg.Config):
+class TrainingConfig(PlaceConfig):
     """Run configuration of a training."""
 
     dataset_id: str | None = Field(default=None, description="Version of the training dataset; the newest unless given.")
-    compute: str | None = Field(
-        default=None, description="Profile of the place to train in; `$FTI_COMPUTE`, or what the model needs, unless given."
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +42,14 @@ class TrainingPipeline:
 
     def assets(self) -> list[dg.AssetsDefinition]:
         model = self.program.model
-        kinds = {self.program.framework, "mlflow"}
+        spec = model_spec(model, kinds={self.program.framework, "mlflow"}, deps=[asset_key(model.dataset.asset_key)])
 
-        @dg.multi_asset(
-            name="__".join(model.asset_key),
-            specs=[model_spec(model, kinds=kinds, deps=[asset_key(model.dataset.asset_key)])],
-            **gpu_options(model),
-        )
-        def fit(
-            context: dg.AssetExecutionContext,
-            config: TrainingConfig,
-            lake: LakeResource,
-            registry: RegistryResource,
-            compute: ComputeResource,
-        ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-            with told_plainly():
-                task = TrainingTask(
-                    program=self.program,
-                    context=context,
-                    lake=lake,
-                    registry=registry,
-                    dataset_id=config.dataset_id,
-                    choice=compute.choose(config.compute, needs_gpu=model.needs_gpu),
-                )
-                done = run_training(task)
-                run_url = registry.registry.run_url(done.version)
-                card = registry.registry.card(done.version)
-                metadata = _metadata(run_url, done.version, task.manifest, done.pictures, card)
-                return dg.MaterializeResult(metadata={"compute": task.choice.name, **metadata})
+        @training_asset(self.program, spec, TrainingConfig)
+        def fit(task: TrainingTask, config: TrainingConfig) -> Metadata:
+            task = replace(task, dataset_id=config.dataset_id)
+            done, registry = run_training(task), task.registry.registry
+            card, run_url = registry.card(done.version), registry.run_url(done.version)
+            return _metadata(run_url, done.version, task.manifest, done.pictures, card)
 
         return [fit]
 
@@ -89,9 +64,7 @@ def training_pipeline(program: TrainingProgram, *, job: str | None = None) -> Tr
     return TrainingPipeline(program, job)
 
 
-def _metadata(
-    run_url: str, version: ModelVersion, manifest: Manifest, pictures: Mapping[str, bytes], card: str
-) -> dict[str, RawMetadataValue]:
+def _metadata(run_url: str, version: ModelVersion, manifest: Manifest, pictures: Mapping[str, bytes], card: str) -> Metadata:
     address = os.environ.get("FTI_MLFLOW_URL", "http://127.0.0.1:5000")
     return {
         "version": version.version,

@@ -55,8 +55,8 @@ class TrainingTask:
         return {**run_tags(self.context), "compute": self.choice.name}
 
     def spec(self, *, device: str, fallback_to_cpu: bool = False) -> TrainingSpec:
-        """What a worker is told. The checkpoints of a training are found again by a repetition: same model, dataset and seed."""
-        made = TrainingSpec(
+        """What a worker is told."""
+        return TrainingSpec(
             program=self.program.reference,
             dataset_id=None if self.cutoff else self.manifest.id,
             device=device,
@@ -66,10 +66,6 @@ class TrainingTask:
             search=self.search,
             cutoff=self.cutoff,
         )
-        if self.search or self.cutoff:
-            return made
-        folder = Path("checkpoints") / self.program.model.name / f"{made.dataset_id}-{made.seed}"
-        return made.model_copy(update={"checkpoints": folder})
 
     def answer(self, said: Mapping[str, Any] | None, cause: str) -> Mapping[str, Any]:
         """What a worker told of what it has done.

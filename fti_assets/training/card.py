@@ -212,7 +212,8 @@ def _features(model: Model) -> str:
     rows = [(one.name, one.type, one.unit or "", _transformed(model, one), one.description) for one in columns[:_MOST_FEATURES]]
     more = f"\n\n{len(columns) - _MOST_FEATURES} more features are in the view." if len(columns) > _MOST_FEATURES else ""
     names = ("feature", "type", "unit", "transformed", "meaning")
-    return f"## Features of view `{model.view.versioned_name}`\n\n{_table(names, rows)}{more}"
+    computed = "".join(f"\n\n`{one.name}` is computed on demand, of {', '.join(one.reads)}." for one in model.view.on_demand)
+    return f"## Features of view `{model.view.versioned_name}`\n\n{_table(names, rows)}{more}{computed}"
 
 
 def _transformed(model: Model, column: Column) -> str:

@@ -24,6 +24,9 @@ from fti_assets.training.run import TrainingRun
 from fti_assets.training.training import Trained, train
 from fti_assets.training.trials import MATRICES, SearchJob, SearchSettings, Trial, run_trials, trials_of
 
+CHECKPOINTS = "checkpoints"
+"""Folder of a search in which the training of its best keeps its state."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Searched:
@@ -83,9 +86,11 @@ def search(
         run.progress(f"best of {len(trials)} trials: number {best.number}, log loss {best.loss:.4f}")
         chosen = replace(program, function=_of_params(program, best.params))
         about = {"search": place.name, "search_trials": str(len(trials)), **(tags or {})}
-        alike = replace(run, workspace=place / MATRICES, threads=job.threads)  # as the trial was trained
+        kept = run.checkpoints or place / CHECKPOINTS / str(best.number)  # of this trainer alone
+        alike = replace(run, workspace=place / MATRICES, checkpoints=kept, threads=job.threads)  # as the trial was trained
         trained = train(chosen, store, registry, dataset_id=manifest.id, run=alike, tags=about)
-        shutil.rmtree(place / MATRICES, ignore_errors=True)
+        for done in (MATRICES, CHECKPOINTS):
+            shutil.rmtree(place / done, ignore_errors=True)
     return Searched(trials=trials, best=best, trained=trained)
 
 

@@ -31,8 +31,9 @@ class TrainingRun:
         threads: how many are used; all cores when None.
         workspace: folder for the matrices that trainers read from disk, where they stay for other trainings on the same data
             (the trials of a search); a temporary one, removed afterwards, when None.
-        checkpoints: folder in which a training that takes long keeps its state, to go on after it was killed; none is kept when
-            None. It belongs to this training alone: another dataset, trainer or seed needs another folder.
+        checkpoints: folder in which a training that takes long keeps its state, to go on after it was killed; a trainer keeps none
+            when None, and makes the folder if it is not there. It belongs to this training alone: another dataset, trainer or seed
+            needs another folder. `train` gives one and removes it after a success, unless one is given.
         progress: is told in a line of text where the training stands.
         report: is told figures of the validation split after a round or epoch; it may raise StoppedError.
 

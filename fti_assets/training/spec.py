@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -28,8 +27,6 @@ class TrainingSpec(BaseModel):
         dataset_id: version of the training dataset; the newest unless given.
         device: `cpu`, `cuda` or `cuda:N`.
         fallback_to_cpu: whether the CPU will do where that is absent.
-        checkpoints: folder for the state of the training, below `checkpoints/` in the folder of the stores and for this training
-            alone. One that is repeated after it was killed goes on from there; after a success the folder is removed.
         tags: written on the run and the version.
         search: how the space of the program is searched, if that is what is to be done.
         cutoff: day as of which the program is to be backtested, if that is what is to be done.
@@ -43,7 +40,6 @@ class TrainingSpec(BaseModel):
     fallback_to_cpu: bool = False
     seed: int = 0
     threads: int | None = Field(default=None, ge=1)
-    checkpoints: Path | None = None
     tags: Mapping[str, str] = Field(default_factory=dict)
     search: SearchSettings | None = None
     cutoff: date | None = None

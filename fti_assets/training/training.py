@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -118,25 +119,32 @@ def _train(
 def _checkpoints(store: FeatureStore, program: TrainingProgram, manifest: Manifest, run: TrainingRun) -> Iterator[TrainingRun]:
     """The run with a folder for checkpoints, unless it has one: the same training, repeated after a kill, goes on from there.
 
-    Of two at once the first has it. What is in it goes when the training has ended well.
+    Of two at once, in whatever processes, the first has the folder, and the other keeps no checkpoints. What is in it goes when
+    the training has ended well. Where nothing can be written none are kept: most trainers ask for no checkpoints.
     """
-    if run.checkpoints is not None:
-        yield run
-        return
-    folder = store.root / "checkpoints" / program.model.name / f"{manifest.id}-{run.seed}"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+    folder = store.root / "checkpoints" / program.reference.replace(":", ".") / f"{manifest.id}-{run.seed}"
+    lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+    if run.checkpoints is not None or not _acquired(lock, run):
         yield run
         return
     try:
         yield replace(run, checkpoints=folder)
-        for kept in folder.glob("epoch-*"):
-            shutil.rmtree(kept)
+        shutil.rmtree(folder, ignore_errors=True)  # the version is there: what cannot be removed fails no training
     finally:
+        Path(lock.lock_file).unlink(missing_ok=True)  # while it is held: one that opened it meanwhile sees that it is gone
         lock.release()
+
+
+def _acquired(lock: FileLock, run: TrainingRun) -> bool:
+    file = Path(lock.lock_file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        run.progress(f"no checkpoints are kept: {file} is held by another training of this program, dataset and seed")
+    except OSError as error:
+        run.progress(f"no checkpoints are kept: {error}")
+    return lock.is_locked
 
 
 def lineage(program: TrainingProgram, manifest: Manifest) -> dict[str, str]:

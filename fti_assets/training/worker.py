@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sys
 import time
@@ -34,7 +33,6 @@ from fti_assets.training.run import TrainingRun
 from fti_assets.training.spec import RESULT, SpecError, TrainingSpec
 from fti_assets.training.training import train
 
-CHECKPOINTS = "checkpoints"
 _USAGE = "Usage: python -m fti_assets.training.worker SPEC\nSPEC is a JSON file, - for standard input, or env:NAME.\n"
 
 
@@ -99,24 +97,18 @@ def work(spec: TrainingSpec, reporter: Reporter) -> dict[str, Any]:
     """Does what `spec` says: trains, searches or backtests. Returns what is told of it, which is data of JSON.
 
     Raises:
-        SpecError: the folder of the checkpoints is not one of its own.
         FtiError: what `train`, `search` or `backtest` raises, or the device or the program is not there; nothing was read then.
     """
-    checkpoints = _checkpoints(spec)
     device = resolve_device(spec.device, fallback_to_cpu=spec.fallback_to_cpu, warn=reporter.warn)
     program = find_program(spec.program)
     run = TrainingRun(
         device=device,
         seed=spec.seed,
         threads=spec.threads,
-        checkpoints=checkpoints,
         progress=reporter.progress,
         report=Pace(reporter.progress).report,
     )
-    told = _do(spec, program, run)
-    if checkpoints is not None:
-        shutil.rmtree(checkpoints, ignore_errors=True)
-    return told
+    return _do(spec, program, run)
 
 
 def _do(spec: TrainingSpec, program: TrainingProgram, run: TrainingRun) -> dict[str, Any]:
@@ -130,20 +122,6 @@ def _do(spec: TrainingSpec, program: TrainingProgram, run: TrainingRun) -> dict[
         return {"model": found.trained.version.name, "version": found.trained.version.version, **trials}
     done = train(program, store, registry, dataset_id=spec.dataset_id, run=run, tags=spec.tags)
     return {"model": done.version.name, "version": done.version.version}
-
-
-def _checkpoints(spec: TrainingSpec) -> Path | None:
-    """Where the state is kept. It is removed after a success, so it has to lie where nothing else does."""
-    if spec.checkpoints is None:
-        return None
-    place = (stores.data_root() / CHECKPOINTS).resolve()
-    folder = (stores.data_root() / spec.checkpoints).resolve()
-    if folder == place or not folder.is_relative_to(place):
-        raise SpecError(
-            f"The folder of checkpoints '{spec.checkpoints}' is not below '{place}'.",
-            next_step=f"Name one of its own there, such as '{CHECKPOINTS}/churn'.",
-        )
-    return folder
 
 
 def main(arguments: list[str]) -> int:

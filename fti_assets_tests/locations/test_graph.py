@@ -3,7 +3,7 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from fti_assets.locations import data_collection, features, inference, training
+from fti_assets.locations import data_collection, features, inference, online_inference, training
 from fti_assets.pipelines.partitions import partitions_of
 from fti_assets.systems.flights.staged import DAYS
 
@@ -11,7 +11,13 @@ ENGINEERING, SCIENCE = "team:data-engineering", "team:data-science"
 DAILY, WHOLE = partitions_of(DAYS), None
 MONTHS = [*(f"2013-{month:02}-01" for month in range(6, 13)), "2014-01-01"]
 CUTOFFS = dg.StaticPartitionsDefinition(MONTHS)
-LOCATIONS = {"data_collection": data_collection, "features": features, "training": training, "inference": inference}
+LOCATIONS = {
+    "data_collection": data_collection,
+    "features": features,
+    "training": training,
+    "inference": inference,
+    "online_inference": online_inference,
+}
 
 # Key: group, owner, partitions.
 ASSETS = {
@@ -30,6 +36,7 @@ ASSETS = {
     "features": {
         "features/carrier_performance_v1": ("features", ENGINEERING, DAILY),
         "features/destination_delays_v1": ("features", ENGINEERING, DAILY),
+        "features/flight_departures_v1": ("features", ENGINEERING, DAILY),
         "features/flight_outcomes_v1": ("features", ENGINEERING, DAILY),
         "features/origin_delays_v1": ("features", ENGINEERING, DAILY),
         "features/origin_weather_v1": ("features", ENGINEERING, DAILY),
@@ -38,6 +45,7 @@ ASSETS = {
         "features/scheduled_flights_v1": ("features", ENGINEERING, DAILY),
         "validation/features/carrier_performance_v1": ("validation", ENGINEERING, DAILY),
         "validation/features/destination_delays_v1": ("validation", ENGINEERING, DAILY),
+        "validation/features/flight_departures_v1": ("validation", ENGINEERING, DAILY),
         "validation/features/flight_outcomes_v1": ("validation", ENGINEERING, DAILY),
         "validation/features/origin_delays_v1": ("validation", ENGINEERING, DAILY),
         "validation/features/origin_weather_v1": ("validation", ENGINEERING, DAILY),
@@ -63,13 +71,28 @@ ASSETS = {
         "validation/monitoring/flight_delay": ("validation", SCIENCE, DAILY),
         "validation/predictions/flight_delay": ("validation", SCIENCE, DAILY),
     },
+    "online_inference": {
+        "online/carrier_performance_v1": ("online", ENGINEERING, WHOLE),
+        "online/destination_delays_v1": ("online", ENGINEERING, WHOLE),
+        "online/flight_departures_v1": ("online", ENGINEERING, WHOLE),
+        "online/origin_delays_v1": ("online", ENGINEERING, WHOLE),
+        "online/origin_weather_v1": ("online", ENGINEERING, WHOLE),
+        "online/plane_profile_v1": ("online", ENGINEERING, WHOLE),
+        "online/route_performance_v1": ("online", ENGINEERING, WHOLE),
+        "online/scheduled_flights_v1": ("online", ENGINEERING, WHOLE),
+        "inference_log/flight_delay": ("inference_log", SCIENCE, WHOLE),
+        "monitoring/flight_delay_skew": ("monitoring", SCIENCE, WHOLE),
+        "monitoring/flight_delay_online": ("monitoring", SCIENCE, WHOLE),
+    },
 }
+ONLINE_TABLES = [key for key in ASSETS["online_inference"] if key.startswith("online/")]
 FEATURE_GROUPS = [key for key in ASSETS["features"] if key.startswith("features/")]
 EXTERNAL = {
     "data_collection": ["landing/airlines", "landing/airports", "landing/flights", "landing/planes", "landing/weather"],
     "features": ["staging/flights", "staging/planes", "staging/weather"],
     "training": FEATURE_GROUPS,
     "inference": [*FEATURE_GROUPS, "models/flight_delay_validation"],
+    "online_inference": [*FEATURE_GROUPS, "models/flight_delay_validation"],
 }
 CHECKS = {
     "data_collection": {
@@ -102,6 +125,12 @@ CHECKS = {
             "destination_late_share_24h_not_null",
             "row_count_in_range",
         ],
+        "features/flight_departures_v1": [
+            "departure_delay_minutes_in_range",
+            "departure_delay_minutes_not_null",
+            "origin_known",
+            "row_count_in_range",
+        ],
         "features/flight_outcomes_v1": ["arrival_delay_minutes_in_range", "arrived_late_not_null", "row_count_in_range"],
         "features/origin_delays_v1": [
             "origin_delay_3h_in_range",
@@ -132,6 +161,11 @@ CHECKS = {
         "monitoring/flight_delay": ["auc_in_range", "calibration_error_in_range"],
         "predictions/flight_delay": ["prediction_in_range", "prediction_not_null", "row_count_in_range"],
     },
+    "online_inference": {
+        **{key: ["online_equals_offline"] for key in ONLINE_TABLES},
+        "inference_log/flight_delay": ["every_line_is_one"],
+        "monitoring/flight_delay_skew": ["served_as_trained"],
+    },
 }
 JOBS = {
     "data_collection": ["flights_collection", "flights_collection_whole"],
@@ -145,6 +179,7 @@ JOBS = {
         "registry_maintenance",
     ],
     "inference": ["flights_inference"],
+    "online_inference": ["flights_online", "flights_inference_log", "flights_online_monitoring"],
 }
 SCHEDULES = {
     "data_collection": {},
@@ -155,12 +190,17 @@ SCHEDULES = {
         "registry_maintenance_schedule": "30 3 * * 0",
     },
     "inference": {"flights_inference_daily": "0 7 * * *"},
+    "online_inference": {
+        "flights_inference_log_schedule": "*/5 * * * *",
+        "flights_online_monitoring_schedule": "20 * * * *",
+    },
 }
 SENSORS = {
     "data_collection": ["flights_collection_landing"],
     "features": ["flights_features_automation"],
     "training": [],
     "inference": ["flights_inference_automation"],
+    "online_inference": ["flights_inference_log_sensor", "flights_online_automation"],
 }
 
 every_location = pytest.mark.parametrize("location", list(LOCATIONS))
@@ -211,11 +251,14 @@ def test_jobs_schedules_and_sensors(location):
 @every_location
 def test_pools(location):
     assets = [asset for asset in LOCATIONS[location].defs.assets if isinstance(asset, dg.AssetsDefinition)]
-    writers = {asset.op.name for asset in assets if asset.op.pool == "lake_writer"}
+    pools = {asset.op.name: asset.op.pool for asset in assets}
 
-    every = {asset.op.name for asset in assets}
-    assert writers == ({"maintenance__lake"} if location == "training" else every)
-    assert {asset.op.pool for asset in assets} <= {"lake_writer", None}
+    if location == "training":
+        assert {name for name, pool in pools.items() if pool} == {"maintenance__lake"}
+    assert set(pools.values()) <= {"lake_writer", "online_writer", None}
+    for name, pool in pools.items():
+        if location != "training":
+            assert pool == ("online_writer" if name.startswith("online__") else "lake_writer"), name
 
 
 @every_location
@@ -234,7 +277,7 @@ def test_every_asset_is_described(location):
         assert spec.kinds, key
 
 
-@pytest.mark.parametrize("location", ["data_collection", "features", "inference"])
+@pytest.mark.parametrize("location", ["data_collection", "features", "inference", "online_inference"])
 def test_tables_show_their_columns_with_units(location):
     tables = {key: spec for key, spec in made_by(location).items() if spec.group_name != "validation"}
     schemas = {key: spec.metadata["dagster/column_schema"] for key, spec in tables.items()}
@@ -249,6 +292,8 @@ def test_tables_show_their_columns_with_units(location):
         "features/origin_weather_v1": "temp_f",
         "features/origin_delays_v1": "origin_delay_1h",
         "features/scheduled_flights_v1": "distance_miles",
+        "online/origin_weather_v1": "temp_f",
+        "inference_log/flight_delay": "latency_us",
     }
     for key, column in expected.items():
         if key in units:
@@ -259,7 +304,8 @@ def test_promises_of_freshness_are_policies_in_the_ui():
     fresh = {key for location in LOCATIONS for key, spec in made_by(location).items() if spec.freshness_policy}
 
     daily_groups = {key for key in FEATURE_GROUPS if key != "features/plane_profile_v1"}
-    assert fresh == {*daily_groups, "predictions/flight_delay"}
+    daily_tables = {key for key in ONLINE_TABLES if key != "online/plane_profile_v1"}
+    assert fresh == {*daily_groups, *daily_tables, "predictions/flight_delay"}
 
 
 @every_location

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCATIONS = ("data_collection", "features", "training", "inference")
+LOCATIONS = ("data_collection", "features", "training", "inference", "online_inference")
 HEAVY = ("great_expectations", "mlflow", "xgboost", "torch", "sklearn", "matplotlib")
 
 

@@ -7,7 +7,7 @@ import pytest
 from dagster._utils.schedules import schedule_execution_time_iterator
 
 from fti_assets.collection import LandingZone
-from fti_assets.locations import data_collection, features, inference, training
+from fti_assets.locations import data_collection, features, inference, online_inference, training
 from fti_assets.pipelines import (
     LandingResource,
     Schedule,
@@ -316,13 +316,14 @@ def copy_reference(source, target, name):
     target.store.publish(table, rows)
 
 
-# The automation condition of the predictions: all four locations are one graph to Dagster
+# Automation conditions: all locations are one graph to Dagster
 
 
 @pytest.fixture(scope="module")
 def workspace():
     """The assets of features, training and inference as one set of definitions, each made by its own location."""
-    own = [a for location in (features, training, inference) for a in location.defs.assets if isinstance(a, dg.AssetsDefinition)]
+    locations = (features, training, inference, online_inference)
+    own = [a for location in locations for a in location.defs.assets if isinstance(a, dg.AssetsDefinition)]
     keys = {key for asset in own for key in asset.keys}
     stubs = {s.key: s for s in features.defs.assets if isinstance(s, dg.AssetSpec) and s.key not in keys}
     return dg.Definitions(assets=[*own, *stubs.values()], resources=features.defs.resources)
@@ -411,3 +412,78 @@ def test_a_group_without_days_follows_its_source(workspace, instance):
     report(instance, dg.AssetKey(["staging", "planes"]))
 
     assert evening.requested(PLANE) == {None}
+
+
+WEATHER, ONLINE_WEATHER = dg.AssetKey(["features", "origin_weather_v1"]), dg.AssetKey(["online", "origin_weather_v1"])
+ONLINE_PLANE = dg.AssetKey(["online", "plane_profile_v1"])
+
+
+def test_an_online_table_follows_its_group_though_most_days_of_the_calendar_are_missing(workspace, instance):
+    evening = Evening(workspace, instance, "2013-07-10")
+    assert evening.requested(ONLINE_WEATHER) == set()
+
+    report(instance, WEATHER, partition="2013-07-10")
+
+    assert evening.requested(ONLINE_WEATHER) == {None}
+    assert evening.requested(ONLINE_WEATHER) == set()
+
+
+def test_an_online_table_follows_corrections_of_long_ago_and_ranges_once(workspace, instance):
+    evening = Evening(workspace, instance, "2013-07-10")
+    evening.requested(ONLINE_WEATHER)
+
+    for day in ("2013-02-01", "2013-02-02", "2013-02-03"):
+        report(instance, WEATHER, partition=day)
+
+    assert evening.requested(ONLINE_WEATHER) == {None}
+    assert evening.requested(ONLINE_WEATHER) == set()
+
+
+def test_an_online_table_does_not_follow_other_groups(workspace, instance):
+    evening = Evening(workspace, instance, "2013-07-10")
+    evening.requested(ONLINE_WEATHER)
+
+    report(instance, *(key for key in DAILY_GROUPS if key != WEATHER), partition="2013-07-10")
+    report(instance, PLANE)
+
+    assert evening.requested(ONLINE_WEATHER) == set()
+
+
+def test_an_online_table_without_days_follows_its_group(workspace, instance):
+    evening = Evening(workspace, instance, "2013-07-10")
+    evening.requested(ONLINE_PLANE)
+
+    report(instance, PLANE)
+
+    assert evening.requested(ONLINE_PLANE) == {None}
+
+
+def test_the_check_of_an_online_table_is_requested_with_it_and_after_a_person_made_it(instance):
+    check = dg.AssetCheckKey(ONLINE_WEATHER, "online_equals_offline")
+    cursor = None
+
+    def requested():
+        nonlocal cursor
+        result = dg.evaluate_automation_conditions(
+            online_inference.defs,
+            instance=instance,
+            cursor=cursor,
+            asset_selection=dg.AssetSelection.assets(ONLINE_WEATHER) | dg.AssetSelection.checks(check),
+        )
+        cursor = result.cursor
+        return {one.key for one in result.results if not one.true_subset.is_empty}
+
+    assert requested() == set()
+    report(instance, WEATHER, partition="2013-07-10")
+    assert requested() == {ONLINE_WEATHER, check}
+    assert requested() == set()
+    report(instance, ONLINE_WEATHER)
+    assert requested() == {check}
+
+
+def test_the_log_is_landed_every_five_minutes(instance):
+    ticks = ("2026-03-08 03:00", "2026-03-08 03:05")
+    requests = [ticked(online_inference, "flights_inference_log_schedule", at, instance).run_requests for at in ticks]
+
+    assert [len(one) for one in requests] == [1, 1]
+    assert requests[0][0].run_key != requests[1][0].run_key

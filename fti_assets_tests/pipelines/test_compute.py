@@ -101,7 +101,7 @@ def test_a_child_process_gives_what_this_process_gives(train, instance, root):
 
     What the program reports to Dagster by itself before it is killed is not taken for what the worker says.
     """
-    kept = root / "checkpoints" / "flights"
+    kept = root / "checkpoints" / f"{programs.__name__}.needs_two_attempts"
     killed = reasons(train(programs.needs_two_attempts, "process"))[0]
     assert "'flights' with profile 'process', chosen by the configuration of the run died. It was killed by SIGKILL" in killed
     assert [path.name for path in kept.glob("*/*")] == ["state"]

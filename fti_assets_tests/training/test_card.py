@@ -21,7 +21,19 @@ from fti_assets.training import (
 )
 from fti_assets.training.card import _duration
 from fti_assets.training.report import extra_metrics, pictures
-from fti_assets.vocabulary import SPLITS, Categorical, Costs, Gate, Model, Numeric, RandomSplit, TimeSplit, TrainingDataset
+from fti_assets.vocabulary import (
+    SPLITS,
+    Categorical,
+    Costs,
+    Feature,
+    Gate,
+    Model,
+    Numeric,
+    RandomSplit,
+    TimeSplit,
+    TrainingDataset,
+    on_demand,
+)
 
 from .examples import make_rows, make_view, write_dataset
 
@@ -212,6 +224,18 @@ def test_days_are_counted_in_the_calendar_of_the_spine(report, days):
     made = manifest(days.rows, splits={**dict.fromkeys(SPLITS, march)})
     said = "- Tested on the 31 days from 2024-03-01 to 2024-04-01 (America/New_York) alone"
     assert said in model_card(local, made, report, tags={})
+
+
+@on_demand(Feature("delay_by_hour", "float", "Delay by hour.", unit="minutes"), reads=("delay", "hour"))
+def delay_by_hour(delay, hour):
+    return delay / hour
+
+
+def test_features_that_are_computed_on_demand_say_of_what(report, days):
+    computing = replace(MODEL, dataset=replace(DATASET, view=replace(make_view(), on_demand=(delay_by_hour,))))
+    said = model_card(computing, manifest(days.rows), report, tags={})
+    assert "| delay_by_hour | float | minutes | missing: median, indicator | Delay by hour. |" in said
+    assert "`delay_by_hour` is computed on demand, of delay, hour." in said
 
 
 def test_groups_of_few_rows_are_said_to_have_too_few(report, days):

@@ -10,7 +10,7 @@ import pytest
 
 from fti_assets.errors import DefinitionError, FtiError
 from fti_assets.feature_store import FeatureStore
-from fti_assets.training import SearchSettings, TrainingRun, search
+from fti_assets.training import SearchSettings, TrainingRun, XGBoostTrainer, search
 
 from . import searched
 from .programs import MODEL, cut_flights, tiny
@@ -86,6 +86,25 @@ def test_a_search_that_was_ended_keeps_its_trials(store, registry, tmp_path, mon
     assert sum(trial.state == "failed" for trial in found.trials) == 1  # that in which it was ended
     assert found.trials[0].loss is not None
     assert found.trials[1].loss is not None
+
+
+def test_only_the_best_keeps_checkpoints_and_in_a_folder_of_the_search(store, registry, monkeypatch):
+    kept = []
+
+    class Notes(XGBoostTrainer):
+        def fit(self, data, run):
+            kept.append(run.checkpoints)
+            return super().fit(data, run)
+
+    def space(trial):
+        return Notes(rounds=2, learning_rate=trial.suggest_float("learning_rate", 0.1, 0.2))
+
+    monkeypatch.setattr(searched, "flights", replace(searched.flights, space=space))
+    found = search(searched.flights, store, registry, SearchSettings(trials=1, seed=14), run=ONE)
+
+    place = store.root / "searches" / "flights" / found.trained.version.tags["search"]
+    assert kept == [None, place / "checkpoints" / "0"]
+    assert not (place / "checkpoints").exists()
 
 
 def ended_by(marker, trial):

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -16,7 +15,6 @@ from fti_assets.feature_store import FeatureStore
 from fti_assets.model_registry import ModelRegistry
 from fti_assets.training import SpecError, TrainingSpec
 from fti_assets.training.worker import Pace, main
-from fti_assets_tests.training import programs
 from fti_assets_tests.training.programs import cut_flights
 
 WORKER = (sys.executable, "-m", "fti_assets.training.worker")
@@ -120,22 +118,6 @@ def test_an_absent_gpu_is_an_error_before_anything_is_read(called, tmp_path, mon
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("folder", [".", "", "..", "checkpoints", "lake", "checkpoints/../lake", "/", "{root}", "linked/lake"])
-def test_checkpoints_are_not_kept_where_something_else_lies(called, tmp_path, monkeypatch, folder):
-    """They are removed after a success, with all that is in their folder."""
-    (tmp_path / "lake").mkdir()
-    (tmp_path / "linked").symlink_to(tmp_path)
-    monkeypatch.setenv("FTI_DATA_DIR", str(tmp_path))
-    monkeypatch.setattr(programs, "tiny", replace(programs.tiny, function=lambda data, run: pytest.fail("It was trained.")))
-
-    spec = {"program": f"{PROGRAMS}:tiny", "checkpoints": folder.format(root=tmp_path)}
-    code, _, error = called("-", spec=spec)
-
-    assert code == 1
-    assert f"is not below '{tmp_path / 'checkpoints'}'" in error
-    assert (tmp_path / "lake").is_dir()
-
-
 def test_a_backtest_is_told_with_its_figures(called, root):
     code, out, error = called("-", spec={"program": f"{PROGRAMS}:tiny", "threads": 1, "cutoff": "2024-01-03"})
 
@@ -161,8 +143,8 @@ def test_a_specification_comes_in_a_variable_as_well(called, monkeypatch, tmp_pa
     assert f"'{tmp_path}/absent.json' cannot be read" in called(f"{tmp_path}/absent.json")[2]
 
 
-def test_a_specification_survives_the_way(tmp_path):
-    spec = TrainingSpec(program="a.b:c", dataset_id="1", tags={"note": "costs $(HOME)"}, checkpoints=tmp_path, threads=2)
+def test_a_specification_survives_the_way():
+    spec = TrainingSpec(program="a.b:c", dataset_id="1", tags={"note": "costs $(HOME)"}, threads=2)
 
     assert TrainingSpec.of_text(spec.text) == spec
     assert TrainingSpec.of_encoded(spec.encoded) == spec

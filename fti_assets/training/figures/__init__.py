@@ -1,7 +1,7 @@
 """Small pictures for the UIs, as PNG bytes."""
 
 from fti_assets.training.figures.curves import calibration, cost, daily_quality, learning_curve, precision_recall, roc
-from fti_assets.training.figures.features import explanation, feature_importance, slices
+from fti_assets.training.figures.features import explanation, feature_importance, skew, slices
 from fti_assets.training.figures.studies import over_cutoffs, search_progress
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "precision_recall",
     "roc",
     "search_progress",
+    "skew",
     "slices",
 ]

@@ -18,6 +18,11 @@ def feature_importance(importance: Mapping[str, float], most: int = 15) -> bytes
     return _bars("Feature importance", "Share of total gain", importance, most)
 
 
+def skew(shares: Mapping[str, float], most: int = 15) -> bytes:
+    """The share of the values of each feature that were served otherwise than training sees them, the largest at the top."""
+    return _bars("Served otherwise than in training", "Share of the requests", shares, most)
+
+
 def explanation(found: Explanation, most: int = 12) -> bytes:
     """What a model looks at: a dot for each row and feature where there are SHAP values, else bars."""
     if found.contributions is None or found.values is None:
