@@ -14,7 +14,15 @@ import pytest
 
 from fti_assets.collection import LandingZone
 from fti_assets.feature_store import FeatureStore
-from fti_assets.pipelines import ComputeResource, LakeResource, LandingResource, RegistryResource, range_tags
+from fti_assets.pipelines import (
+    ComputeResource,
+    InferenceLogResource,
+    LakeResource,
+    LandingResource,
+    OnlineResource,
+    RegistryResource,
+    range_tags,
+)
 from fti_assets.pipelines.running import FinishedRun, WorkspaceJob, job_of, workspace_jobs
 
 WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
@@ -83,6 +91,8 @@ class House:
             "landing": LandingResource(root=str(self.root / "landing")),
             "registry": RegistryResource(tracking_uri=f"sqlite:///{self.root}/mlflow/mlflow.db"),
             "compute": ComputeResource(),
+            "online": OnlineResource(address=str(self.root / "online")),
+            "inference_logs": InferenceLogResource(root=str(self.root / "inference_log")),
         }
 
     @cached_property
@@ -96,7 +106,11 @@ class House:
             return job_of(self.jobs, job).run(self.instance, first=first, last=last)
 
     def materialize(
-        self, assets: Sequence[dg.AssetsDefinition], first: str | None = None, last: str | None = None
+        self,
+        assets: Sequence[dg.AssetsDefinition],
+        first: str | None = None,
+        last: str | None = None,
+        selection: dg.AssetSelection | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Materialises assets, over a range when `last` is given; a failure is in the result."""
         return dg.materialize(
@@ -105,6 +119,7 @@ class House:
             resources=self.resources,
             partition_key=None if last else first,
             tags=range_tags(first, last) if first and last else None,
+            selection=selection,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=False,
         )

@@ -12,10 +12,11 @@ REQUIREMENTS = Path(__file__).with_name("requirements-feast.txt")
 
 def feast_python(folder: Path, *, install: bool) -> Path | None:
     """The interpreter of the environment in `folder`, made with `install`; None where there is none."""
-    python = folder / "bin" / "python"
-    if install and not python.exists():
+    python, installed, wanted = folder / "bin" / "python", folder / "installed.txt", REQUIREMENTS.read_text()
+    if install and not (installed.exists() and installed.read_text() == wanted):
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--requirement", str(REQUIREMENTS)], check=True)
+        installed.write_text(wanted)
     return python if python.exists() else None
 
 

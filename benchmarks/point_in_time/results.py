@@ -26,8 +26,9 @@ Peak memory counts mapped pages of files. See `benchmarks/README.md` for what is
 class Results:
     """The experiments that were measured, by name, in a JSON file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, heading: str = HEADING) -> None:
         self.path = path
+        self._heading = heading
         self._experiments: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
 
     def add(self, name: str, sheets: Sequence[Sheet], figures: object, *, versions: dict[str, str]) -> None:
@@ -47,7 +48,7 @@ class Results:
             where = f"{machine['cpus']} CPUs, {machine['memory_gib']} GiB, load {machine['load'][0]:.1f}"
             at = f"Measured {machine['at'][:10]} on {where}; Python {machine['python']}, {versions}."
             parts.append(f"{markdown(sheets)}\n{at}\n")
-        return "\n".join([f"{HEADING}\n", *parts])
+        return "\n".join([f"{self._heading}\n", *parts])
 
 
 def _machine() -> dict[str, object]:

@@ -34,7 +34,7 @@ fti run flights --only features --first 2013-06-01 --last 2013-06-07
 
 fti run flights --only inference --score-first 2013-12-24 --score-last 2013-12-26
 
-[dim]Stages: collection, features, training, inference. Every run is in the Dagster UI afterwards.[/dim]
+[dim]Stages: collection, features, training, inference, online. Every run is in the Dagster UI afterwards.[/dim]
 """
 
 
@@ -62,11 +62,11 @@ def run(
         str | None, typer.Option("--cutoff", metavar="DAY", help="Train on what was known before this day; the day after --last.")
     ] = None,
     only: Annotated[
-        Part | None, typer.Option("--only", metavar="STAGE", help="Run one: collection, features, training or inference.")
+        Part | None, typer.Option("--only", metavar="STAGE", help="Run one: collection, features, training, inference or online.")
     ] = None,
     workspace: Workspace = WORKSPACE,
 ) -> None:
-    """Run the main job of a system through Dagster: collection, features, training, inference."""
+    """Run the main job of a system through Dagster: collection, features, training, inference, online tables."""
     asked = Asked(first=first, last=last, score_first=score_first, score_last=score_last, cutoff=cutoff_of(cutoff, last))
     with dagster_instance(workspace) as instance:
         with console().status("Loading the code locations"):

@@ -26,6 +26,7 @@ class Part(StrEnum):
     FEATURES = "features"
     TRAINING = "training"
     INFERENCE = "inference"
+    ONLINE = "online"
 
 
 @dataclass(frozen=True, slots=True)

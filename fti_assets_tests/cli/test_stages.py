@@ -19,6 +19,9 @@ from fti_assets.feature_store import Manifest
 from fti_assets.vocabulary import Daily
 
 JOBS = [
+    "flights_online",
+    "flights_online_monitoring",
+    "flights_inference_log",
     "flights_inference",
     "flights_features",
     "flights_training",
@@ -43,6 +46,7 @@ def test_stages_run_in_the_order_of_the_data_reference_tables_first() -> None:
         "flights_features",
         "flights_training",
         "flights_inference",
+        "flights_online",
     ]
 
 

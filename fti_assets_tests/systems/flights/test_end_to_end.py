@@ -134,6 +134,19 @@ def test_the_dataset_is_leak_free_and_split_by_time(house, trained):
     }
 
 
+def test_columns_of_the_dataset_say_what_they_are_made_of(trained):
+    (event,) = trained.asset_materializations_for_node("training_datasets__flight_delay")
+
+    lineage = event.metadata["dagster/column_lineage"].value.deps_by_column
+    made_of = {name: [(dep.asset_key.path[-1], dep.column_name) for dep in deps] for name, deps in lineage.items()}
+    assert list(made_of) == [*DATASET.view.feature_names, "arrived_late"]
+    assert made_of["wind_mph"] == [("origin_weather_v1", "wind_mph")]
+    assert made_of["origin_delay_1h"] == [("flight_departures_v1", "departure_delay_minutes")]
+    assert made_of["origin_departures_1h"] == [("flight_departures_v1", "known_at")]
+    assert made_of["plane_age_years"] == [("plane_profile_v1", "manufacture_year"), ("scheduled_flights_v1", "prediction_time")]
+    assert {column.name for column in event.metadata["dagster/column_schema"].value.columns} == set(made_of)
+
+
 def test_the_model_is_registered_with_its_lineage_and_promoted(house, trained, registry):
     _, manifest = house.store.dataset("flight_delay")
 
@@ -157,7 +170,7 @@ def test_every_scheduled_flight_of_a_day_is_predicted(house, predicted):
     assert [tuple(row[key] for key in keys) for row in made] == [tuple(row[key] for key in keys) for row in staged]
     assert "cancelled" in {row["status"] for row in staged}
     assert all(0 < row["prediction"] < 1 for row in made)
-    assert {(row["model_version"], row["view_version"]) for row in made} == {(1, 1)}
+    assert {(row["model_version"], row["view_version"]) for row in made} == {(1, 2)}
     assert len({row["prediction"] for row in made}) > 100
 
 

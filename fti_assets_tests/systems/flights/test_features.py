@@ -17,6 +17,7 @@ DAY = "2013-02-10"
 PIPELINES = (
     features.scheduled_flights,
     features.flight_outcomes,
+    features.flight_departures,
     features.origin_delays,
     features.carrier_performance,
     features.route_performance,
@@ -185,6 +186,31 @@ def test_an_outcome_stands_in_the_partition_of_its_arrival(store):
     assert made(store, features.flight_outcomes, "2013-02-10").to_pylist() == []
     (row,) = made(store, features.flight_outcomes, "2013-02-11").to_pylist()
     assert row["known_at"] == at("02-11 14:00")
+
+
+def test_departures_are_known_when_they_happen_and_cancelled_flights_have_none(store):
+    rows = of_flights(
+        store,
+        features.flight_departures,
+        flight("02-10 14:00", 30.0, flight_number=1),
+        flight("02-10 15:10", -5.0, flight_number=2, **DIVERTED),
+        flight("02-10 15:15", flight_number=3, **CANCELLED),
+    )
+
+    assert [(row["flight_number"], row["known_at"], row["departure_delay_minutes"]) for row in rows] == [
+        (1, at("02-10 14:30"), 30.0),
+        (2, at("02-10 15:05"), -5.0),
+    ]
+    assert rows[0]["scheduled_departure"] == at("02-10 14:00")
+
+
+def test_a_departure_stands_in_the_partition_of_the_day_on_which_it_left(store):
+    overnight = flight("02-11 02:00", 1_301.0)  # 21:00 in New York; the latest departure of the year was as late as that
+
+    assert len(of_flights(store, features.flight_departures, overnight, first="2013-02-10", last="2013-02-11")) == 1
+    assert made(store, features.flight_departures, "2013-02-10").to_pylist() == []
+    (row,) = made(store, features.flight_departures, "2013-02-11").to_pylist()
+    assert row["known_at"] == at("02-11 23:41")
 
 
 # Delays at the origin
@@ -459,7 +485,10 @@ def test_no_feature_uses_anything_of_the_flight_itself(store):
     stage(store, STAGED_FLIGHTS, flights, "2013-02-09", DAY)
     publish_features(store)
     before = completed(store)
-    assert before[1018]["origin_delay_3h"] == 7.0
+    assert (before[1018]["origin_delay_3h"], before[1018]["origin_departures_3h"]) == (7.0, 3)
+    assert (before[1018]["origin_delay_1h"], before[1018]["origin_departures_1h"]) == (7.0, 1)
+    assert before[1018]["scheduled_speed_mph"] == 719 / 2
+    assert before[1018]["plane_age_years"] is None
     assert before[1018]["route_late_share_28d"] == 0.0
 
     changed = [
@@ -474,3 +503,43 @@ def test_no_feature_uses_anything_of_the_flight_itself(store):
     assert after[1018] == before[1018]
     assert {number for number in before if after[number] != before[number]} <= {1019, 1020, 1021, 1022, 1023}
     assert any(after[number] != before[number] for number in (1022, 1023))
+
+
+def test_windows_before_a_prediction_hold_the_departures_that_happened_by_then(store):
+    flights = [
+        flight("02-10 20:00", flight_number=1),  # predicted at 18:00
+        flight("02-10 14:55", 5.0, flight_number=2),  # left at 15:00, three hours before: no longer counts
+        flight("02-10 14:55", 6.0, flight_number=3),
+        flight("02-10 17:00", 0.5, flight_number=4),
+        flight("02-10 17:30", 30.0, flight_number=5),  # left at 18:00 sharp
+        flight("02-10 17:30", 31.0, flight_number=6),
+        flight("02-10 17:30", 0.0, flight_number=7, origin="JFK"),
+        flight("02-10 17:30", flight_number=8, **CANCELLED),
+    ]
+    stage(store, STAGED_WEATHER, [{"origin": "EWR", "observed_at": at("02-10 12:00"), "temp_f": 30.0}], "2013-02-09", DAY)
+    stage(store, STAGED_PLANES, [{"tail_number": "N1", "manufacture_year": 2000}])
+    stage(store, STAGED_FLIGHTS, flights, "2013-02-09", DAY)
+    publish_features(store)
+
+    row = completed(store)[1]
+
+    assert (row["origin_departures_1h"], row["origin_delay_1h"]) == (2, (0.5 + 30) / 2)
+    assert (row["origin_departures_3h"], row["origin_delay_3h"]) == (3, (6 + 0.5 + 30) / 3)
+    assert row["plane_age_years"] == pytest.approx(13 + 40.75 / 365.2425, abs=1e-2)
+
+
+def test_real_windows_equal_those_counted_from_the_staged_flights(flights_house):
+    store = flights_house.store
+    with store.connect() as connection:
+        staged = store.read(connection, STAGED_FLIGHTS.table).to_arrow_table().to_pylist()
+        spine = store.read(connection, contracts.SCHEDULED_FLIGHTS.table, DAYS.window("2013-01-20"))
+        rows = store.complete(connection, spine, contracts.FLIGHT_DELAY).to_arrow().to_pylist()
+    left = [(one["origin"], one["departed_at"], one["departure_delay_minutes"]) for one in staged if one["departed_at"]]
+
+    assert len(rows) > 700
+    for row in rows[:: len(rows) // 60]:
+        for hours in (1, 3):
+            since = row["prediction_time"] - timedelta(hours=hours)
+            delays = [delay for origin, at, delay in left if origin == row["origin"] and since < at <= row["prediction_time"]]
+            assert row[f"origin_departures_{hours}h"] == len(delays)
+            assert row[f"origin_delay_{hours}h"] == (pytest.approx(sum(delays) / len(delays)) if delays else None)

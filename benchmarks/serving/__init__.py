@@ -1,0 +1,1 @@
+"""Speed and steadiness of the online half beside its rivals: `python -m benchmarks.serving`."""
