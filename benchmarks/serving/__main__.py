@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.measuring import ROOT
 from benchmarks.point_in_time.feast_environment import feast_python, versions
 from benchmarks.point_in_time.results import Results
-from benchmarks.serving import contest, contestants, fuzz, in_process, kills, reporting, soak
+from benchmarks.serving import contest, contestants, fuzz, in_process, kills, reporting, soak, stream
 from benchmarks.serving.data import generate
 from benchmarks.serving.stores import Stores, fill
 from benchmarks.sheets import Sheet, show
@@ -54,7 +54,7 @@ def compare(stores: Stores, chosen: argparse.Namespace) -> tuple[list[Sheet], ob
     everyone = contestants.contestants(stores.data, feast=stores.feast is not None)
     taking_part = [one for one in everyone if not chosen.contestants or one.key in chosen.contestants]
     keys = {one.key for one in taking_part}
-    filled = fill(stores, keys)
+    filled = fill(stores, keys, again=chosen.fill_again)
     done = contest.compete(stores, taking_part, repeats=chosen.repeats, seconds=chosen.seconds)
     lookups = in_process.look_up(stores, keys, repeats=chosen.repeats, seconds=chosen.seconds / 2)
     sheets = [
@@ -92,11 +92,18 @@ def fuzzed(stores: Stores, chosen: argparse.Namespace) -> tuple[list[Sheet], obj
     return [fuzz.sheet(rounds)], fuzz.as_json(rounds), fuzz.held(rounds)
 
 
+def streamed(stores: Stores, chosen: argparse.Namespace) -> tuple[list[Sheet], object, bool]:
+    """Events by HTTP, until they can be read."""
+    found = stream.stream(stores, chosen.seconds * 6)
+    return [stream.sheet(found)], stream.as_json(found), all(one.held for one in found)
+
+
 EXPERIMENTS: dict[str, Callable[[Stores, argparse.Namespace], tuple[list[Sheet], object, bool]]] = {
     "compare": compare,
     "soak": soaked,
     "kills": killed,
     "fuzz": fuzzed,
+    "stream": streamed,
 }
 _QUICK = {"accounts": 2000, "repeats": 1, "seconds": 1.0, "minutes": 0.5, "kills": 1}
 
@@ -117,6 +124,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, default=ROOT / "data" / "benchmarks", help="for generated files, and the result")
     parser.add_argument("--feast", type=Path, help="folder of Feast's environment (default: feast, in the folder)")
     parser.add_argument("--install", action="store_true", help="make Feast's environment where there is none, or an older one")
+    parser.add_argument("--fill-again", action="store_true", help="fill our stores anew, after the online store's code has changed")
     parser.add_argument("--markdown", type=Path, help="a file to write the tables to, as Markdown")
     chosen = parser.parse_args(arguments)
     chosen.experiments = chosen.experiments or ["compare"]

@@ -62,7 +62,8 @@ def body_of(answer: bytes) -> str:
     head, _, body = answer.partition(b"\r\n\r\n")
     if b"chunked" not in head.lower():
         return body.decode()
-    parts, rest = [], body
+    parts: list[bytes] = []
+    rest = body
     while True:
         size, _, rest = rest.partition(b"\r\n")
         if int(size, 16) == 0:

@@ -43,7 +43,8 @@ class Data:
 
     @cached_property
     def expected(self) -> np.ndarray:
-        return np.load(self.folder / "expected.npy")
+        found: np.ndarray = np.load(self.folder / "expected.npy")
+        return found
 
     @cached_property
     def requests(self) -> dict[int, list[list[int]]]:

@@ -105,9 +105,10 @@ def drive(
     seconds: float,
     keep: int = 23,
     headers: Mapping[str, str] | None = None,
+    most: int = _MOST_REQUESTS,
 ) -> Seen:
-    """Asks for some seconds; the client is pinned to its core."""
-    with driving(port, path, bodies, load, seconds=seconds, keep=keep, headers=headers) as client:
+    """Asks for some seconds, at most so many times; the client is pinned to its core."""
+    with driving(port, path, bodies, load, seconds=seconds, keep=keep, headers=headers, most=most) as client:
         return client.wait()
 
 
@@ -122,11 +123,12 @@ def driving(
     keep: int = 23,
     headers: Mapping[str, str] | None = None,
     retries: bool = False,
+    most: int = _MOST_REQUESTS,
 ) -> Iterator[Driving]:
     """The same while the block does other things."""
     with TemporaryDirectory(prefix="fti-load-") as folder:
         home = Path(folder)
-        (home / "bodies").write_bytes(b"\n".join(bodies))
+        (home / "bodies").write_text(json.dumps([body.decode() for body in bodies]))
         order = Order(
             port=port,
             method="POST",
@@ -136,7 +138,7 @@ def driving(
             connections=load.connections,
             rate=load.rate,
             seconds=seconds,
-            requests=_MOST_REQUESTS,
+            requests=most,
             keep=keep,
             timings=str(home / "timings"),
             retries=retries,

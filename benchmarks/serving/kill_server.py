@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,9 +16,9 @@ import numpy as np
 from benchmarks.serving.contest import check
 from benchmarks.serving.contracts import MODEL
 from benchmarks.serving.driving import Load, Seen, driving
-from benchmarks.serving.killed import Killed
+from benchmarks.serving.killed import Killed, say_killed
 from benchmarks.serving.our_server import PREDICTION, start_ours
-from benchmarks.serving.processes import end, free_port
+from benchmarks.serving.processes import Running, end, free_port
 from benchmarks.serving.stores import Stores, fill
 
 _RATE = 200.0
@@ -53,21 +53,20 @@ def kill_server(stores: Stores, kills: int, seed: int) -> Killed:
     with TemporaryDirectory(prefix="kills-", dir=stores.folder) as folder:
         home = Path(folder)
         first = start_ours(stores, port, online=stores.lmdb, home=home)  # it fetches the champion; those after it find the copy
-        servers, ready = [first], []
+        servers = [first]
         try:
             with driving(port, question.path, bodies, Load(16, _RATE), seconds=_LONGEST, retries=True) as client:
                 for number in range(kills):
                     time.sleep(moments.uniform(*_PAUSES))
                     servers[-1].kill()
                     servers.append(start_ours(stores, port, online=stores.lmdb, home=home))
-                    ready.append(servers[-1].ready_seconds)
-                    print(f"  server killed, {number + 1} of {kills}: ready after {ready[-1]:.2f} s", file=sys.stderr, flush=True)
+                    say_killed("server", number + 1, kills, servers[-1])
                 time.sleep(_PAUSES[0])  # it answers what is on its way
                 seen = client.stop()
         finally:
             end(servers[-1].process)
         checked, wrong = check(stores.data, question, stores.data.requests[1], seen.kept)
-        return _judged(ready, seen, read_log(home / "inference_log" / MODEL.name), checked, wrong)
+        return _judged(servers, seen, read_log(home / "inference_log" / MODEL.name), checked, wrong)
 
 
 def read_log(folder: Path) -> Log:
@@ -89,8 +88,8 @@ def read_log(folder: Path) -> Log:
     return log
 
 
-def _judged(ready: list[float], seen: Seen, log: Log, checked: int, wrong: int) -> Killed:
-    gaps = np.sort(np.diff(np.sort(seen.at)))[::-1][: len(ready)]
+def _judged(servers: Sequence[Running], seen: Seen, log: Log, checked: int, wrong: int) -> Killed:
+    gaps = np.sort(np.diff(np.sort(seen.at)))[::-1][: len(servers) - 1]
     broken = []
     if log.torn_closed:
         broken.append(f"{log.torn_closed} torn lines in closed segments")
@@ -109,7 +108,7 @@ def _judged(ready: list[float], seen: Seen, log: Log, checked: int, wrong: int) 
         "lines, torn in closed segments, torn at the end of open ones": f"{log.lines:,}, {log.torn_closed}, {log.torn_open}",
         "answers that were not logged yet when the server was killed": f"{max(0, seen.answers - len(log.requests)):,}",
     }
-    return Killed("the server", ready, facts, broken)
+    return Killed.of("the server", servers, facts, broken)
 
 
 def _kinds(seen: Seen) -> str:

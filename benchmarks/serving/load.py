@@ -35,7 +35,7 @@ class Order:
     """What is asked of whom.
 
     Attributes:
-        bodies: file with one body a line; they are sent in turn. Empty lines make requests without a body.
+        bodies: file with a list of texts, as JSON; they are sent in turn.
         rate: requests a second, all connections together; 0 asks as fast as answers come.
         seconds: how long requests are sent.
         requests: at most so many.
@@ -190,7 +190,7 @@ class Client:
         self._fail_the_rest()
 
     def _readable(self, seconds: float) -> list[Connection]:
-        busy = {one.socket: one for one in self._connections if one.is_busy}
+        busy = {one.socket: one for one in self._connections if one.is_busy and one.socket is not None}
         if not busy:
             time.sleep(seconds)
             return []
@@ -241,7 +241,8 @@ class Client:
 def _requests(order: Order) -> Iterator[bytes]:
     headers = {"Host": f"127.0.0.1:{order.port}", "Connection": "keep-alive", **order.headers}
     start = f"{order.method} {order.path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    for body in Path(order.bodies).read_bytes().splitlines():
+    for text in json.loads(Path(order.bodies).read_bytes()):
+        body = text.encode()
         yield f"{start}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 

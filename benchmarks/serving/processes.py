@@ -33,11 +33,13 @@ class Running:
 
     Attributes:
         ready_seconds: from its start until its first good answer.
+        ready_cpu: seconds that it computed until then, whatever else ran on the machine.
     """
 
     process: subprocess.Popen[bytes]
     port: int
     ready_seconds: float
+    ready_cpu: float
 
     @property
     def memory(self) -> int:
@@ -130,7 +132,7 @@ def start(
     except BaseException:
         end(process)
         raise
-    return Running(process, port, time.monotonic() - began)
+    return Running(process, port, time.monotonic() - began, sum(_cpu_seconds(pid) for pid in _session(process.pid)))
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -164,7 +166,7 @@ def _await(process: subprocess.Popen[bytes], port: int, ready: str, until: float
     while not _answers(port, ready):
         if process.poll() is not None or time.monotonic() > until:
             what = "did not get ready" if process.poll() is None else f"ended with {process.returncode}"
-            raise NotReadyError(f"{' '.join(map(str, process.args))} {what}:\n{log.read_text(errors='replace')[-3000:]}")
+            raise NotReadyError(f"{process.args!r} {what}:\n{log.read_text(errors='replace')[-3000:]}")
         time.sleep(0.01)
 
 

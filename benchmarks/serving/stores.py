@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,24 +59,26 @@ class Stores:
         return folder
 
 
-def fill(stores: Stores, keys: Collection[str]) -> dict[str, float]:
-    """Fills what the contestants of these keys need and is not filled yet; the seconds that each store took when it was."""
+def fill(stores: Stores, keys: Set[str], *, again: bool = False) -> dict[str, float]:
+    """Fills what the contestants of these keys need and is not filled yet; the seconds that each store took when it was.
+
+    With `again` ours are filled anew, which is needed when the layout of the online store has changed.
+    """
     stores.folder.mkdir(parents=True, exist_ok=True)
-    jobs: dict[str, tuple[str, Callable[[], object]]] = {
-        "ours": ("ours on LMDB", lambda: fill_ours(stores, stores.lmdb)),
-        "ours_redis": ("ours on Redis", lambda: _dump(stores, "ours", lambda port: fill_ours(stores, redis_address(port)))),
-        "mlflow": ("MLflow's models", lambda: save_mlflow_models(stores.data)),
-        "mlflow_xgboost": ("MLflow's models", lambda: save_mlflow_models(stores.data)),
-        "feast": ("Feast on SQLite", lambda: fill_feast(stores, stores.repository("sqlite"))),
-        "feast_redis": (
-            "Feast on Redis",
+    jobs: dict[str, tuple[tuple[str, ...], Callable[[], object]]] = {
+        "ours on LMDB": (("ours", "lookup"), lambda: _fill_lmdb(stores)),
+        "ours on Redis": (("ours_redis", "lookup_redis"), lambda: _dump(stores, "ours", _fill_redis(stores))),
+        "MLflow's models": (("mlflow", "mlflow_xgboost"), lambda: save_mlflow_models(stores.data)),
+        "Feast on SQLite": (("feast",), lambda: fill_feast(stores, stores.repository("sqlite"))),
+        "Feast on Redis": (
+            ("feast_redis",),
             lambda: _dump(stores, "feast", lambda port: fill_feast(stores, stores.repository("redis", port))),
         ),
     }
     record = stores.folder / "filled.json"
     took: dict[str, float] = json.loads(record.read_text()) if record.exists() else {}
-    for name, job in (jobs[key] for key in jobs if key in keys):
-        if name not in took:
+    for name, (needed_by, job) in jobs.items():
+        if not keys.isdisjoint(needed_by) and (name not in took or (again and name.startswith("ours"))):
             print(f"  filling {name}", file=sys.stderr, flush=True)
             began = time.perf_counter()
             job()
@@ -87,6 +89,16 @@ def fill(stores: Stores, keys: Collection[str]) -> dict[str, float]:
 
 def redis_address(port: int) -> str:
     return f"redis://127.0.0.1:{port}/0"
+
+
+def _fill_lmdb(stores: Stores) -> None:
+    shutil.rmtree(stores.lmdb, ignore_errors=True)
+    fill_ours(stores, stores.lmdb)
+
+
+def _fill_redis(stores: Stores) -> Callable[[int], None]:
+    (stores.folder / DUMPS["ours"]).unlink(missing_ok=True)
+    return lambda port: fill_ours(stores, redis_address(port))
 
 
 def fill_ours(stores: Stores, address: str | Path) -> None:

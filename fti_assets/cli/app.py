@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fti_assets.cli import datasets, features, lake, land, models, online, predictions, run, serve, status
+from fti_assets.cli import api_keys, datasets, features, lake, land, models, online, predictions, run, serve, status, stream
 from fti_assets.cli.terminal import say
 from fti_assets.errors import FtiError
 
@@ -69,6 +69,7 @@ def fti(
 
 app.command("land", epilog=land.EXAMPLES)(land.land)
 app.command("run", epilog=run.EXAMPLES)(run.run)
+app.command("stream", epilog=stream.EXAMPLES)(stream.stream)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("status", epilog=status.EXAMPLES)(status.status)
 app.add_typer(features.app, name="features")
@@ -77,3 +78,4 @@ app.add_typer(models.app, name="models")
 app.add_typer(predictions.app, name="predictions")
 app.add_typer(online.app, name="online")
 app.add_typer(lake.app, name="lake")
+app.command("api-key", epilog=api_keys.EXAMPLES)(api_keys.api_key)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from fti_assets.cli.systems import system_contracts
+
 EXAMPLES = """
 [bold]Examples:[/bold]
 
@@ -59,4 +61,4 @@ def serve(
         "poll_seconds": poll,
     }
     chosen = replace(chosen, **{name: value for name, value in given.items() if value is not None})
-    run(ServedSystem.find(system, models or ()), chosen, host=host, port=port, workers=workers)
+    run(ServedSystem.of(system_contracts(system), models or ()), chosen, host=host, port=port, workers=workers)

@@ -193,7 +193,8 @@ def _example(logged: Logged, row: int, online: pa.Array, offline: pa.Array, ages
 def same_values(one: pa.Array, other: pa.Array, kind: ColumnType, tolerance: float) -> Mask:
     """For each row whether two values are the same: nulls are, so are NaNs, and floats up to the relative tolerance."""
     if kind == "float":
-        return _close(*(array.cast(pa.float64()).to_numpy(zero_copy_only=False) for array in (one, other)), tolerance)
+        a, b = (array.cast(pa.float64()).to_numpy(zero_copy_only=False) for array in (one, other))
+        return _close(a, b, tolerance)
     equal = pc.fill_null(pc.equal(one, other.cast(one.type)), fill_value=False)
     return np.asarray(pc.or_(equal, pc.and_(one.is_null(), other.is_null())))
 
@@ -202,7 +203,8 @@ def _close(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64], toleran
     with np.errstate(invalid="ignore"):
         near = np.abs(one - other) <= tolerance * np.maximum(np.abs(one), np.abs(other))
     near &= np.isfinite(one) & np.isfinite(other)  # infinite ones are near to everything
-    return (one == other) | near | (np.isnan(one) & np.isnan(other))
+    same: Mask = (one == other) | near | (np.isnan(one) & np.isnan(other))
+    return same
 
 
 def _ages(view: FeatureView, replayed: pa.Table, asked: pa.Array) -> dict[str, npt.NDArray[np.float64]]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from fti_assets.vocabulary import Column
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -54,16 +56,20 @@ class OnlineFeatures:
     """The features of some rows at one time.
 
     Attributes:
-        names: of the features.
+        columns: the features.
         sources: where they come from.
         rows: one for each that was asked for, in their order.
         at: the time of the rows, in microseconds since 1970.
     """
 
-    names: tuple[str, ...]
+    columns: tuple[Column, ...]
     sources: tuple[Source, ...]
     rows: tuple[OnlineRow, ...]
     at: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """For each row its features by name."""
@@ -73,8 +79,11 @@ class OnlineFeatures:
         """A pyarrow table of the features."""
         import pyarrow as pa
 
-        columns: Sequence[Sequence[Any]] = list(zip(*(row.values for row in self.rows), strict=True)) or [()] * len(self.names)
-        return pa.table(dict(zip(self.names, map(pa.array, columns), strict=True)))
+        from fti_assets.online_store.bulk import ARROW_TYPES
+
+        types = ARROW_TYPES | {"string": pa.string()}
+        values: Sequence[Sequence[Any]] = list(zip(*(row.values for row in self.rows), strict=True)) or [()] * len(self.columns)
+        return pa.table({c.name: pa.array(some, types[c.type]) for c, some in zip(self.columns, values, strict=True)})
 
     def missing(self) -> list[dict[str, Status]]:
         """For each row the sources of which nothing was found, and why."""

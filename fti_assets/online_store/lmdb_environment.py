@@ -149,6 +149,8 @@ def explained(folder: Path) -> Iterator[None]:
         raise explanation(error, folder) from error
 
 
+_FULL = ("No space left", "File too large", "Input/output error")
+"""How the system says that a disk is full; the last is LMDB's, of a page of which only a part could be written."""
 _DAMAGED = (lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError, lmdb.PanicError, lmdb.VersionMismatchError)
 
 
@@ -157,9 +159,9 @@ def explanation(error: lmdb.Error, folder: Path) -> OnlineStoreError:
     store = f"online store '{folder}'"
     if isinstance(error, lmdb.MapFullError):
         return OnlineStoreError(f"The {store} has grown into all the room that it has.", next_step="Move it to Redis.")
-    if "No space left" in str(error) or "File too large" in str(error):
+    if any(words in str(error) for words in _FULL):
         return OnlineStoreError(
-            f"The disk of the {store} is full; what was begun was undone.", next_step="Make room, and do it again."
+            f"The disk of the {store} is full, or fails; what was begun was undone.", next_step="Make room, and do it again."
         )
     if isinstance(error, lmdb.BadValsizeError):
         return OnlineStoreError(f"A key is longer than {LONGEST_KEY} bytes, or empty; the {store} takes no such key.")

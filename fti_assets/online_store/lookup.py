@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
 from fti_assets.errors import DefinitionError, not_found
@@ -10,7 +11,7 @@ from fti_assets.online_store.backend import OnlineBackend, Reader
 from fti_assets.online_store.features import OnlineRow, Source
 from fti_assets.online_store.lookup_plan import plan
 from fti_assets.online_store.lookup_work import Known, Work
-from fti_assets.vocabulary import Column, FeatureView
+from fti_assets.vocabulary import Column, ColumnType, FeatureView
 
 NOTHING_KNOWN = Known(b"?", {})
 
@@ -64,19 +65,41 @@ class OnlineView:
         return Work(self._plan, reader, self._known, requests, at).done()
 
     def check(self, requests: Sequence[Mapping[str, Any]]) -> None:
-        """Sees that requests give what they must, and nothing that the view does not have. Types are not looked at.
+        """Sees that requests give what they must, nothing that the view does not have, and values of the right types.
 
         Raises:
             NotFoundError: one gives something else.
-            DefinitionError: one lacks an entity key.
+            DefinitionError: one lacks an entity key, or a value has another type.
         """
-        known, required = {column.name for column in self.request_columns}, [key.name for key in self.required_keys]
+        known, required = {column.name: column for column in self.request_columns}, [key.name for key in self.required_keys]
+        where = f"view '{self.view.versioned_name}'"
         for request in requests:
-            for name in request.keys() - known:
-                raise not_found("Column", name, known, where=f"what a request to view '{self.view.versioned_name}' can give")
+            for name, value in request.items():
+                if name not in known:
+                    raise not_found("Column", name, known, where=f"what a request to {where} can give")
+                _check_type(known[name], value, where)
             lacking = [name for name in required if name not in request]
             if lacking:
                 raise DefinitionError(
-                    f"A request to view '{self.view.versioned_name}' lacks {', '.join(lacking)}.",
-                    next_step=f"Give the keys of its entity: {', '.join(required)}; null where one is not known.",
+                    f"A request to {where} lacks {', '.join(lacking)}.",
+                    next_step=f"Give the keys of its entity: {', '.join(required)}; None where one is not known.",
                 )
+
+
+_TYPES: dict[ColumnType, tuple[type, ...]] = {
+    "float": (float, int),
+    "int": (int,),
+    "bool": (bool,),
+    "string": (str,),
+    "timestamp": (datetime, int),
+    "date": (date,),
+}
+
+
+def _check_type(column: Column, value: Any, where: str) -> None:
+    fits = value is None or (isinstance(value, _TYPES[column.type]) and isinstance(value, bool) == (column.type == "bool"))
+    if not fits or (column.type == "date" and isinstance(value, datetime)):
+        raise DefinitionError(
+            f"A request to {where} gives {value!r} for '{column.name}': {type(value).__name__} where a {column.type} is promised.",
+            next_step="Give plain Python values; those of numpy have .item().",
+        )

@@ -31,6 +31,8 @@ Slots = list[Any]
 _MICROSECOND = timedelta(microseconds=1)
 _MANY = 10_000
 """How much of what recurs is remembered: shapes of requests, keys as bytes."""
+_SHORT = 256
+"""Bytes of the longest key that is remembered."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -290,7 +292,8 @@ def _encoded(codec: KeyCodec, places: tuple[int, ...]) -> Callable[[Slots], byte
             key = codec.encode((values,) if is_one else values)
         if len(known) >= _MANY:
             known.clear()
-        known[values] = key
+        if key is None or len(key) <= _SHORT:
+            known[values] = key
         return key
 
     return encoded

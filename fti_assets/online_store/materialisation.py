@@ -74,7 +74,7 @@ def materialise(
         online: what it is brought into.
         group: one with `online=True`.
         views: those that are read online. If they read the group through windows, the events of these are kept as well; and if
-            none of them reads it otherwise, it needs no table of newest rows.
+            none of them reads it otherwise, no table of newest rows is made.
         full: whether everything is loaded again.
         until: the latest event time to take, for a replay of history.
 
@@ -86,7 +86,9 @@ def materialise(
     started = time.perf_counter()
     _check(store, group)
     windowed = [view for view in views if _reads(view, group, windowed=True)]
-    is_read_by_row = not windowed or any(_reads(view, group, windowed=False) for view in views)
+    with online.reading() as reader:
+        has_table = tables.find(reader, group.versioned_name) is not None
+    is_read_by_row = has_table or not windowed or any(_reads(view, group, windowed=False) for view in views)
     done = Materialised(group=group.versioned_name, kind="events")
     if is_read_by_row:
         done = _Rows(store, online, group, _utc(until)).bring(full=full)

@@ -45,7 +45,11 @@ class Difference:
 
     def __str__(self) -> str:
         entity = ", ".join(f"{name}={value}" for name, value in self.entity.items())
-        return f"{self.feature} of {entity}: online {self.online!r}, offline {self.offline!r}"
+        return f"{self.feature} of {entity}: online {_shown(self.online)}, offline {_shown(self.offline)}"
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else f"{value:%Y-%m-%d %H:%M:%S.%f}" if isinstance(value, datetime) else repr(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +162,8 @@ class _Comparison:
         names = [column.name for column in table.columns if column.name != view.at]
         nearest = f"abs(epoch_us({time}) - {microseconds(self.at)})"
         rows = self._read(
-            f"SELECT {_listed(names)} FROM {table.sql} WHERE {time} IS NOT NULL ORDER BY {nearest}, {_listed(names)} LIMIT {sample:d}"
+            f"""SELECT {_listed(names)} FROM {table.sql} WHERE {time} IS NOT NULL
+            ORDER BY {nearest}, {_listed(names)} LIMIT {sample:d}"""
         )
         requests = rows.to_pylist()
         expected = self._offline(view, rows).to_pylist()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from fti_assets.online_store.errors import OnlineLockedError, OnlineStoreError
@@ -39,7 +40,8 @@ class RedisWriter(RedisReader):
     def get_each(self, wanted: Sequence[tuple[str, bytes]]) -> list[bytes | None]:
         if not (self._changes or self._dropped or self._aside):
             return super().get_each(wanted)
-        return [value for table, key in wanted for value in self.get_many(table, [key])]
+        runs = [(table, [key for _, key in some]) for table, some in groupby(wanted, itemgetter(0))]
+        return [value for table, keys in runs for value in self.get_many(table, keys)]
 
     def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
         if table in self._aside:
@@ -49,7 +51,9 @@ class RedisWriter(RedisReader):
             return [None] * len(keys)
         changes = self._changes.get(table, {})
         asked = [key for key in keys if key not in changes]
-        found = dict(zip(asked, super().get_each([(table, key) for key in asked]), strict=True)) if asked else {}
+        found: dict[bytes, bytes | None] = {}
+        for some in _portions(asked):  # nobody else writes meanwhile
+            found.update(zip(some, super().get_each([(table, key) for key in some]), strict=True))
         return [changes[key] if key in changes else found[key] for key in keys]
 
     def scan(self, table: str, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:

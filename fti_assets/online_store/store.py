@@ -179,13 +179,14 @@ class OnlineStore:
 
         Raises:
             NotFoundError: a row gives something that the view does not have.
-            DefinitionError: a row lacks an entity key, or the view reads a group that is not online.
+            DefinitionError: a row lacks an entity key, or gives a value of another type; or the view reads a group that is not
+                online.
             OnlineStoreError: the store cannot be reached.
         """
         requests = [keys] if isinstance(keys, Mapping) else list(keys)
         ready, time = self.view(view), microseconds(at or datetime.now(UTC))
         ready.check(requests)
-        return OnlineFeatures(view.feature_names, ready.sources, tuple(ready.find(requests, [time] * len(requests))), time)
+        return OnlineFeatures(view.feature_columns, ready.sources, tuple(ready.find(requests, [time] * len(requests))), time)
 
 
 def _name(group: FeatureGroup | str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -141,20 +142,19 @@ def save(writer: Writer, table: OnlineTable, before: OnlineTable | None) -> None
     """Writes down what a table is; readers look at its layouts anew where these or its generation changed."""
     writer.put_many(TABLES, [(table.name.encode(), table.written())], ordered=True)
     if before is None or (before.layouts, before.generation) != (table.layouts, table.generation):
-        count_up(writer)
+        renew_version(writer)
 
 
 def remove(writer: Writer, table: OnlineTable) -> None:
     """Removes a table and its rows."""
     writer.drop(table.rows)
     writer.delete_many(TABLES, [table.name.encode()])
-    count_up(writer)
+    renew_version(writer)
 
 
-def count_up(writer: Writer) -> None:
-    """Has readers look at the layouts anew."""
-    (version,) = writer.get_many(TABLES, (VERSION,))
-    writer.put_many(TABLES, [(VERSION, (int.from_bytes(version or b"") + 1).to_bytes(8))], ordered=True)
+def renew_version(writer: Writer) -> None:
+    """Has readers look at the layouts anew. The number is none that was there before, in another store at the same place either."""
+    writer.put_many(TABLES, [(VERSION, secrets.token_bytes(8))], ordered=True)
 
 
 def laid_out(group: FeatureGroup, table: OnlineTable | None) -> tuple[OnlineTable, Layout]:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fti_assets import stores as places
+from fti_assets.api_keys import ApiKeys
 from fti_assets.serving import inference_protocol as protocol
 from fti_assets.serving import pages
 from fti_assets.serving.errors import RequestError, close_to
@@ -21,7 +22,7 @@ from fti_assets.serving.http import Receive, Scope, Send
 from fti_assets.serving.information import model_information
 from fti_assets.serving.metrics import CONTENT_TYPE
 from fti_assets.serving.openapi import description
-from fti_assets.serving.prediction_route import Keys, PredictionRoute, check_key
+from fti_assets.serving.prediction_route import PredictionRoute, check_key
 from fti_assets.serving.responses import answered, json_response, refused
 from fti_assets.serving.running import RunningServer, Stores
 from fti_assets.serving.settings import Settings
@@ -52,35 +53,33 @@ class Application(FastAPI):
 
 
 def create_app(
-    system: ServedSystem | str,
+    system: ServedSystem,
     settings: Settings | None = None,
     *,
     online: OnlineStore | None = None,
     registry: str | None = None,
-    keys: Keys | None = None,
+    keys: ApiKeys | None = None,
 ) -> Application:
     """The server of a system.
 
     Args:
-        system: with its models, or its name.
+        system: with its models, as `ServedSystem.of(contracts)`.
         settings: how it serves.
         online: the online store; the one of the environment unless given.
         registry: address of the model registry; the one of the environment unless given.
         keys: who may ask for predictions; everybody unless given.
 
     Raises:
-        NotFoundError: there is no such system.
         DefinitionError: a model's view reads a feature group that is not online.
     """
-    found = ServedSystem.find(system) if isinstance(system, str) else system
     stores = Stores(
         online=online or places.online_store(),
         registry=registry or places.tracking_uri(),
         copies=places.data_root() / "serving",
         log=places.inference_log_folder(),
     )
-    running = RunningServer(found, stores, settings or Settings(), keys)
-    app = Application(title=found.name, openapi_url=None, docs_url=None, redoc_url=None, lifespan=_lifespan(running))
+    running = RunningServer(system, stores, settings or Settings(), keys)
+    app = Application(title=system.name, openapi_url=None, docs_url=None, redoc_url=None, lifespan=_lifespan(running))
     app.state.running = running
     app.direct = _prediction_routes(running)
     app.router.routes[:] = [*(Route(path, route, methods=["POST"]) for path, route in app.direct.items()), *_routes(running)]

@@ -67,6 +67,9 @@ def _int(value: Any) -> int | None:
         raise WrongValueError(f"{shown(value)} does not fit into 64 bits")
     if value is None:
         return None
+    # JSON does not tell 2.0 from 2. What does not fit into 64 bits is read as a number with a fraction, and is none.
+    if type(value) is float and value.is_integer() and -LARGEST_INT <= value < LARGEST_INT:
+        return int(value)
     raise WrongValueError(f"{shown(value)} is no whole number{' of 64 bits' if type(value) is float else ''}")
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
 import orjson
@@ -18,7 +19,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 JSON = b"application/json"
-_AS_JSON = orjson.OPT_UTC_Z | orjson.OPT_SERIALIZE_NUMPY
+LINGER_SECONDS = 1.0
 
 
 class DisconnectedError(Exception):
@@ -100,11 +101,6 @@ async def _rest(message: Message, receive: Receive, most: int) -> bytes:
     return b"".join(parts)
 
 
-async def send_json(send: Send, status: int, said: Any, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
-    """Answers with JSON."""
-    await send_bytes(send, status, orjson.dumps(said, option=_AS_JSON), [(b"content-type", JSON), *headers])
-
-
 async def send_bytes(send: Send, status: int, body: bytes, headers: Headers) -> None:
     """Answers with what is made already."""
     length = (b"content-length", str(len(body)).encode())
@@ -112,12 +108,28 @@ async def send_bytes(send: Send, status: int, body: bytes, headers: Headers) -> 
     await send({"type": "http.response.body", "body": body})
 
 
-async def send_error(send: Send, error: RequestError, said: Any = None) -> None:
-    """Answers with an error; `said` in place of its own words."""
-    retry = [] if error.retry_after is None else [(b"retry-after", str(error.retry_after).encode())]
-    # What of the body was not read would be taken for the next request.
-    close = [(b"connection", b"close")] if error.status in (408, 413) else []
-    await send_json(send, error.status, error.as_data() if said is None else said, [*retry, *close])
+async def send_error(receive: Receive, send: Send, error: RequestError, said: Any) -> None:
+    """Answers with an error, as JSON says it."""
+    headers = [(b"content-type", JSON)]
+    if error.retry_after is not None:
+        headers.append((b"retry-after", str(error.retry_after).encode()))
+    body = orjson.dumps(said)
+    if error.status not in (408, 413):
+        await send_bytes(send, error.status, body, headers)
+        return
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": error.status, "headers": [*headers, length, (b"connection", b"close")]})
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    await _pass_over(receive)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _pass_over(receive: Receive) -> None:
+    """Takes what is still being sent, for a while: who is cut off in sending may never read the answer."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while (await receive()).get("more_body"):
+                pass
 
 
 def _too_large(size: int, most: int) -> RequestError:

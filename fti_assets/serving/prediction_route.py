@@ -6,10 +6,11 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
+from fti_assets.api_keys import ApiKeys
 from fti_assets.serving.admission import Admission, OverloadError
 from fti_assets.serving.errors import RequestError
 from fti_assets.serving.http import (
@@ -40,14 +41,6 @@ AT_ONCE = 16
 _AS_JSON = orjson.OPT_UTC_Z
 
 
-class Keys(Protocol):
-    """Who may ask."""
-
-    def check(self, header: str | None) -> bool:
-        """Whether the value of the header `Authorization` holds a key that may."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Serving:
     """All that a model is served with.
@@ -75,7 +68,7 @@ class House:
     limits: Limits
     admission: Admission
     metrics: Metrics
-    keys: Keys | None
+    keys: ApiKeys | None
 
 
 class PredictionRoute:
@@ -103,12 +96,12 @@ class PredictionRoute:
             status = error.status
             if isinstance(error, OverloadError):
                 self._house.metrics.rejected.labels(error.reason).inc()
-            await send_error(send, error, self.said_of(error))
+            await send_error(receive, send, error, self.said_of(error))
         except Exception:
             status = 500
             LOGGER.exception("A request to '%s' failed.", self._model)
             failed = RequestError(500, "The server failed; its log says where.")
-            await send_error(send, failed, self.said_of(failed))
+            await send_error(receive, send, failed, self.said_of(failed))
         self._counted.total.observe(time.perf_counter() - began)
         self._house.metrics.count_status(self._model, self.route, status)
 
@@ -168,21 +161,23 @@ class PredictionRoute:
         return error.as_data()
 
 
-def check_key(keys: Keys | None, scope: Scope) -> None:
+def check_key(keys: ApiKeys | None, scope: Scope) -> None:
     """Refuses a request without a key that may ask, where keys are needed.
 
     Raises:
         RequestError: 401.
     """
-    if keys is None or keys.check(header(scope, b"authorization").decode("latin-1") or None):
+    if keys is None:
         return
-    raise RequestError(
-        401,
-        "The request has no key that may ask." if header(scope, b"authorization") == b"" else "The key may not ask.",
-        where="header Authorization",
-        expected="Bearer KEY",
-        next_step="Ask whoever runs the server for a key.",
-    )
+    bearer, key = (header(scope, name).decode("latin-1") for name in (b"authorization", b"x-api-key"))
+    if not keys.check(bearer, key):
+        raise RequestError(
+            401,
+            "Nobody has this key." if bearer or key else "The request has no key.",
+            where="header Authorization",
+            expected="Bearer KEY",
+            next_step="Ask whoever runs the server for a key.",
+        )
 
 
 def not_ready(model: str) -> RequestError:

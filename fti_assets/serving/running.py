@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fti_assets.api_keys import ApiKeys
 from fti_assets.errors import FtiError
 from fti_assets.serving.admission import Admission
 from fti_assets.serving.clock import Clock
@@ -18,7 +19,7 @@ from fti_assets.serving.log_records import LogRecords
 from fti_assets.serving.log_writing import LogWriter, new_server_id
 from fti_assets.serving.metrics import Metrics
 from fti_assets.serving.prediction import Predictor
-from fti_assets.serving.prediction_route import House, Keys, Serving
+from fti_assets.serving.prediction_route import House, Serving
 from fti_assets.serving.request_reading import RequestReader, RowReader, instant
 from fti_assets.serving.served_model import ServedModel
 from fti_assets.serving.shadow import Shadow
@@ -61,7 +62,7 @@ class RunningServer:
         keys: who may ask; None lets everybody.
     """
 
-    def __init__(self, system: ServedSystem, stores: Stores, settings: Settings, keys: Keys | None) -> None:
+    def __init__(self, system: ServedSystem, stores: Stores, settings: Settings, keys: ApiKeys | None) -> None:
         self.system, self.settings, self._stores = system, settings, stores
         self.server_id = new_server_id()
         self.clock = Clock(settings.clock)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import signal
@@ -14,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from fti_assets.serving.errors import ServingError
+from fti_assets.api_keys import ApiKeys, check_binding
 from fti_assets.serving.settings import Settings, parsed_time, settings_of
 from fti_assets.serving.system import ServedSystem
 
 if TYPE_CHECKING:
     from fti_assets.serving.app import Application
-    from fti_assets.serving.prediction_route import Keys
 
 WORKER = "FTI_SERVING_WORKER"
 """Tells a worker what it serves, and how."""
@@ -39,14 +37,14 @@ def serve(system: ServedSystem, settings: Settings, *, host: str, port: int, wor
         workers: processes that share the port.
 
     Raises:
-        ServingError: others than this machine could reach it, and no key was given.
+        ApiKeyError: others than this machine could reach it, and there are no keys that they would need.
     """
     import uvicorn
 
     from fti_assets.serving.metrics import MANY_PROCESSES
 
-    keys = api_keys()
-    check_address(host, has_keys=keys is not None)
+    keys = ApiKeys.from_environment()
+    check_binding(host, keys)
     _log_to_stderr()
     given: dict[str, Any] = {
         "host": host,
@@ -75,44 +73,12 @@ def worker() -> Application:
     """What a worker serves: as `serve` was asked to."""
     said = orjson.loads(os.environ[WORKER])
     _log_to_stderr()
-    system = ServedSystem.find(said["system"], said["models"])
+    system = ServedSystem.of(said["contracts"], said["models"])
     settings = {**said["settings"], "clock": parsed_time(said["settings"]["clock"])}
-    return _app(system, settings_of(settings, "the settings of a worker"), api_keys())
+    return _app(system, settings_of(settings, "the settings of a worker"), ApiKeys.from_environment())
 
 
-def api_keys() -> Keys | None:
-    """The keys of the environment; None where there are none."""
-    from importlib.util import find_spec
-
-    if find_spec("fti_assets.api_keys") is None:
-        return None
-    from fti_assets.api_keys import ApiKeys
-
-    return ApiKeys.from_environment()
-
-
-def check_address(host: str, *, has_keys: bool) -> None:
-    """Refuses to listen where others than this machine could ask, unless they need a key.
-
-    Raises:
-        ServingError: it would.
-    """
-    if has_keys or host == "localhost" or _is_loopback(host):
-        return
-    raise ServingError(
-        f"The server is to listen on {host}, where others can reach it, but there is no key that they would need.",
-        next_step="Make one with `fti keys new` and name it in FTI_API_KEYS, or listen on 127.0.0.1.",
-    )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _app(system: ServedSystem, settings: Settings, keys: Keys | None) -> Application:
+def _app(system: ServedSystem, settings: Settings, keys: ApiKeys | None) -> Application:
     from fti_assets.serving.app import create_app
 
     # A thread that loads a version lets requests pass sooner than after the usual 5 ms.
@@ -122,7 +88,7 @@ def _app(system: ServedSystem, settings: Settings, keys: Keys | None) -> Applica
 
 def _written(system: ServedSystem, settings: Settings) -> str:
     said: Mapping[str, Any] = {
-        "system": system.name,
+        "contracts": system.contracts,
         "models": [model.name for model in system.models],
         "settings": asdict(settings),
     }

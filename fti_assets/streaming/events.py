@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -135,7 +135,7 @@ def _object(line: bytes) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    text = orjson.dumps(value, default=str).decode() if not isinstance(value, int) else str(value)
+    text = str(value) if type(value) is int else orjson.dumps(value, default=str).decode()  # orjson takes 64 bits
     kinds = {bool: "a truth value", str: "a text", int: "a whole number", float: "a number", list: "a list", dict: "an object"}
     kind = kinds.get(type(value))
     return f"{text[:_SHOWN]}{'...' if len(text) > _SHOWN else ''}{f' ({kind})' if kind else ''}"
@@ -144,9 +144,13 @@ def _shown(value: Any) -> str:
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _RefusedError("a number")
-    if not math.isfinite(value) or float(value) != value:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number) or number != value:
         raise _RefusedError("a number that 64 bits can hold")
-    return float(value)
+    return number
 
 
 def _whole(value: Any) -> int:
@@ -261,8 +265,3 @@ def _said(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return value.isoformat() if isinstance(value, date) else value
-
-
-def lines_of(events: Sequence[bytes]) -> Iterator[bytes]:
-    """Events one a line."""
-    return (event + b"\n" for event in events)

@@ -44,8 +44,8 @@ def redis_binary() -> str | None:
 
 
 @contextmanager
-def running_redis(binary: str, folder: Path, *more: str) -> Iterator[RedisServer]:
-    port = _free_port()
+def running_redis(binary: str, folder: Path, *more: str, port: int | None = None) -> Iterator[RedisServer]:
+    port = port or _free_port()
     options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", "--requirepass", PASSWORD, *more]
     process = subprocess.Popen([binary, *options], stdout=subprocess.DEVNULL)
     try:

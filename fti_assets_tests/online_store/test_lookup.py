@@ -314,6 +314,10 @@ def test_the_time_of_reading_is_now_unless_it_is_given(online):
         pytest.param({"trip": 1, "staton": "a"}, NotFoundError, "Did you mean 'station'", id="unknown_column"),
         pytest.param({"trip": 1, "late": True}, NotFoundError, "'late' is not in", id="the_label"),
         pytest.param({"trip": 1, "asked_at": T0}, NotFoundError, "'asked_at' is not in", id="the_time_is_not_a_column"),
+        pytest.param({"trip": "1"}, DefinitionError, "gives '1' for 'trip': str where a int is promised", id="type"),
+        pytest.param({"trip": True}, DefinitionError, "bool where a int", id="bool_is_no_number"),
+        pytest.param({"trip": np.int64(1)}, DefinitionError, r"int64 where a int is promised\. .* have \.item", id="numpy"),
+        pytest.param({"trip": 1, "temp": "warm"}, DefinitionError, "str where a float", id="type_of_a_feature"),
     ],
 )
 def test_requests_that_do_not_fit_are_refused(online, request_, error, message):

@@ -229,6 +229,11 @@ WHOLE_VIEW = view_of(
 STATIONS, LINES = ["a", "b", "c", "d"], ["x", "y", "z"]
 
 
+def about(value):
+    """Sums are added up in another order online."""
+    return pytest.approx(value, rel=1e-12) if isinstance(value, float) else value
+
+
 def random_history(store, chance):
     """Some publications of two days, with corrections and withdrawals, of all groups."""
 
@@ -239,7 +244,7 @@ def random_history(store, chance):
     def some_float():
         return chance.choice([None, -0.0, chance.random()])
 
-    for window in chance.choices([TODAY, TOMORROW], k=3):
+    for window in (TODAY, TOMORROW, chance.choice([TODAY, TOMORROW])):
         store.publish(WEATHER, rows(WEATHER, STATIONS, window, lambda: (some_float(), some_float())), window, may_be_empty=True)
         speeds = rows(SPEEDS, LINES, window, lambda: (some_float(), chance.choice([None, *STATIONS])))
         store.publish(SPEEDS, speeds, window, may_be_empty=True)
@@ -249,7 +254,7 @@ def random_history(store, chance):
     yield
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_online_is_what_the_join_gives_at_any_moment(store, embedded, seed):
     """History is made, corrected and withdrawn, and brought online step by step; then both are read for the same rows."""
     chance = random.Random(seed)
@@ -271,10 +276,12 @@ def test_online_is_what_the_join_gives_at_any_moment(store, embedded, seed):
     times = pa.array([moment] * 40, ARROW["timestamp"])
     offline = store.get_features(WHOLE_VIEW, table.append_column("asked_at", times)).to_arrow().to_pylist()
     found = embedded.get_online_features(WHOLE_VIEW, table.to_pylist(), at=moment)
+    compared = 0
     for names, row, expected in zip(found.to_dicts(), found.rows, offline, strict=True):
-        assert names == pytest.approx(
-            {name: expected[name] for name in names} if "future" not in row.statuses else names, rel=1e-12
-        )
+        if "future" not in row.statuses:  # the row before one that is not known yet is not kept
+            assert list(names.values()) == [about(expected[name]) for name in names]
+            compared += 1
+    assert compared > 10
 
 
 def test_parity_of_a_group_and_of_a_view(store, online):
@@ -285,7 +292,7 @@ def test_parity_of_a_group_and_of_a_view(store, online):
         materialise(store, online, group)
     found = compare(store, online, WEATHER, sample=30)
     assert (found.of, found.checked, found.differing, found.behind, found.is_equal) == ("weather_v1", 30, (), (), True)
-    assert found.snapshot == online.table(SPINE).snapshot - 1
+    assert found.snapshot == online.table(WEATHER).snapshot
     found = compare(store, online, view, sample=60, at=at(2))
     assert (found.of, found.checked, found.is_equal) == ("delay_v1", 60, True)
 
@@ -303,9 +310,9 @@ def test_parity_finds_what_differs_and_shows_both_values(store, embedded):
     )
     found = compare(store, embedded, WEATHER)
     assert sorted(map(str, found.differing)) == [
-        "at of station=c: online None, offline datetime.datetime(2024, 1, 10, 12, 0, tzinfo=<UTC>)",
+        "at of station=c: online null, offline 2024-01-10 12:00:00.000000",
         "temp of station=a: online 1.5, offline 1.0",
-        "temp of station=c: online None, offline 3.0",
+        "temp of station=c: online null, offline 3.0",
     ]
     assert (found.checked, found.differing_entities, found.is_equal) == (3, 2, False)
 

@@ -10,12 +10,10 @@ import pyarrow as pa
 from fti_assets.model_registry import DatasetReference, TrainingRecord
 from fti_assets.predictive_models import SklearnModel, XGBoostModel
 from fti_assets.predictive_models.xgboost import feature_names, feature_types
-from fti_assets.serving import ServedSystem
 from fti_assets.transformations import fit_transformations
 from fti_assets.vocabulary import Categorical, Column, Numeric
 from fti_assets_tests.serving.contracts import CARRIERS, DEPARTS, FLIGHTS, HOUR, MICROSECOND, MODEL, NOW, VIEW, WEATHER
 
-SYSTEM = ServedSystem("flights", (MODEL,))
 FEATURES = tuple(Column(one.name, one.type) for one in VIEW.feature_columns)
 UA = {"carrier": "UA", "number": 12, "departs": "2024-01-10T15:00:00Z"}
 B6 = {"carrier": "B6", "number": 7, "departs": "2024-01-10T15:00:00Z"}

@@ -44,6 +44,7 @@ class Server:
     data: Path
     log: Path
     connection: http.client.HTTPConnection = field(init=False)
+    asked_at: float = 0.0
 
     def __post_init__(self):
         self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
@@ -53,9 +54,16 @@ class Server:
         return f"127.0.0.1:{self.port}"
 
     def ask(self, method, path, body=None, **headers):
-        self.connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
-        answer = self.connection.getresponse()
-        return Answer(answer.status, answer.read(), {name.lower(): value for name, value in answer.getheaders()})
+        if time.monotonic() - self.asked_at > 10:  # the server closes what is idle
+            self.connection.close()
+        self.asked_at = time.monotonic()
+        try:
+            self.connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+            answer = self.connection.getresponse()
+            return Answer(answer.status, answer.read(), {name.lower(): value for name, value in answer.getheaders()})
+        except OSError:
+            self.connection.close()
+            raise
 
     def get(self, path, **headers):
         return self.ask("GET", path, **headers)

@@ -24,6 +24,7 @@ def test_a_share_of_entities_is_answered_by_the_challenger_and_a_shadow_scores_t
         server.wait(lambda model: model["challenger"] == 2, "serving the challenger")
         first = server.predict({"rows": flights(500)}).json
         again = [server.predict({"row": row}).json["predictions"][0] for row in flights(20)]
+        server.stop()
     roles = [one["role"] for one in first["predictions"]]
     assert 100 < roles.count("challenger") < 200
     assert {one["role"]: one["model_version"] for one in first["predictions"]} == {"champion": 1, "challenger": 2}

@@ -2,7 +2,7 @@
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import (
     content_type_conformance,
     not_a_server_error,
@@ -12,7 +12,7 @@ from schemathesis.checks import (
 )
 from schemathesis.generation import GenerationMode
 
-EXAMPLES = 60
+EXAMPLES = 40
 PATHS = ("/predict/flight_delay", "/v2/models/flight_delay/infer", "/examples/flight_delay")
 CHECKS = [not_a_server_error, content_type_conformance, status_code_conformance, response_schema_conformance]
 
@@ -31,9 +31,13 @@ def test_made_up_requests(described, server, path, mode):
         case.call_and_validate(base_url=f"http://{server.address}", checks=checks(path, mode))
 
     asked = operation.as_strategy(generation_mode=mode)
-    few = settings(max_examples=EXAMPLES, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), derandomize=True)
-    from hypothesis import given
-
+    few = settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     few(given(case=asked)(ask))()
 
 

@@ -15,6 +15,8 @@ import socket
 import sys
 import time
 from datetime import datetime as dt
+from operator import add
+from shutil import copy
 from time import time as seconds
 from types import MappingProxyType, SimpleNamespace
 
@@ -311,6 +313,15 @@ def environment(x):
 
 def file_system(x):
     return x + len(pathlib.Path("/").name)
+
+
+def named_as_one_of_numpy(x):
+    return add(x, 1)
+
+
+def copies_a_file(x):
+    copy("here", "there")
+    return x
 
 
 def network(x):

@@ -94,6 +94,8 @@ REFUSED = [
     (impure.memory, "uses the attribute 'ctypes'", COMPUTES),
     (impure.environment, "uses the module 'os'", COMPUTES),
     (impure.file_system, "uses the module 'pathlib'", COMPUTES),
+    (impure.named_as_one_of_numpy, "uses 'add', a builtin_function_or_method", COMPUTES),
+    (impure.copies_a_file, "uses the module 'os' (shutil.py, line", COMPUTES),
     (impure.network, "uses the module 'socket'", "comes with the request"),
     (impure.system, "uses the module 'sys'", COMPUTES),
     (impure.dynamic_import, "uses the module 'importlib'", COMPUTES),

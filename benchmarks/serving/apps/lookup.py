@@ -10,6 +10,7 @@ from benchmarks.serving.contracts import VIEW
 from fti_assets.stores import online_store
 
 READY = online_store().view(VIEW)
+NAMES = VIEW.feature_names
 app = FastAPI()
 
 
@@ -18,5 +19,5 @@ async def features(request: Request) -> Response:
     asked: list[dict[str, Any]] = orjson.loads(await request.body())["rows"]
     READY.check(asked)
     found = READY.find(asked, [time.time_ns() // 1000] * len(asked))
-    rows = [{"features": dict(zip(READY.view.feature_names, row.values, strict=True)), "statuses": row.statuses} for row in found]
+    rows = [{"features": dict(zip(NAMES, row.values, strict=True)), "statuses": row.statuses} for row in found]
     return Response(orjson.dumps({"rows": rows}), media_type="application/json")

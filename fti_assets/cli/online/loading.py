@@ -45,8 +45,8 @@ def load(
     store, online = feature_store(), online_store()
     with bar("Loading the online store") as progress:
         for number, (group, views) in enumerate(groups):
+            progress(group.versioned_name, number, len(groups))
             done.append(materialise(store, online, group, views=views, full=full, until=time))
-            progress(number + 1, len(groups))
     if as_json:
         show_json([asdict(one) for one in done])
     elif not done:

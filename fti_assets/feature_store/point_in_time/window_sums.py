@@ -36,7 +36,7 @@ def can_add_up(selection: WindowedSelection) -> bool:
 
 
 def added_up(selection: WindowedSelection, events: pa.Table, asked: pa.Table) -> pl.DataFrame | None:
-    """The aggregates for each question, in the order of `row`; None where that is left to DuckDB.
+    """The aggregates for each question, with its `row`, in any order; None where that is left to DuckDB.
 
     Args:
         selection: what is computed.
@@ -57,7 +57,7 @@ def added_up(selection: WindowedSelection, events: pa.Table, asked: pa.Table) ->
         name: _aggregated(a, columns.get(a.column or ""), starts[a.last], ends)
         for a, name in zip(selection.aggregates, selection.output_names, strict=True)
     }
-    return pl.DataFrame({"row": row, **found}).sort("row")
+    return pl.DataFrame({"row": row, **found})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import dagster as dg
 import numpy as np
@@ -21,10 +29,12 @@ from fti_assets.pipelines import (
 from fti_assets.pipelines.running import RunFailedError
 from fti_assets.systems.flights import contracts
 from fti_assets.systems.flights.delivery import deliver
+from fti_assets.systems.flights.online import FLIGHT_DELAY_LOG, FLIGHT_DELAY_ONLINE
 from fti_assets.systems.flights.staged import DAYS, STAGED_FLIGHTS
 from fti_assets.training import XGBoostTrainer, training_program
 from fti_assets.vocabulary import Gate, TimeSplit
 from fti_assets_tests.conftest import reasons
+from fti_assets_tests.feature_store.servers import free_port
 
 pytestmark = pytest.mark.end_to_end
 
@@ -331,3 +341,124 @@ def test_runs_of_the_workspace_jobs_are_recorded(house):
     flights = dg.AssetKey(["staging", "flights"])
 
     assert house.instance.get_materialized_partitions(flights) >= set(DAYS.keys(DAYS.window(FIRST, LAST)))
+
+
+# Online: tables, a server, its log, and what is measured on it
+
+
+@pytest.fixture(scope="module")
+def online(house, trained):
+    """The online tables, and a check of each, by the job of the workspace."""
+    return house.run("flights_online")
+
+
+ASKED = 300
+
+
+@pytest.fixture(scope="module")
+def asked(house, online):
+    """A server answers about flights of the last day, as of its newest event, and is stopped."""
+    flights = rows(house, contracts.SCHEDULED_FLIGHTS.table, window=DAYS.window("2013-01-21"))[-ASKED:]
+    keys = contracts.FLIGHT.key_names
+    with serving(house.root) as server:
+        answers = [
+            server.predict({"row": {key: str(flight[key]) if key == keys[-1] else flight[key] for key in keys}})
+            for flight in flights
+        ]
+    return flights, answers
+
+
+@contextmanager
+def serving(root):
+    """`fti serve flights` on the stores of a folder; the challenger scores too."""
+    port = free_port()
+    command = [sys.executable, "-m", "fti_assets.cli", "serve", "flights", "--port", str(port), "--shadow", "--poll", "0.5"]
+    known = {**os.environ, "FTI_DATA_DIR": str(root), "PYTHONWARNINGS": "ignore"}
+    with (root / "server.log").open("wb") as told, subprocess.Popen(command, env=known, stdout=told, stderr=told) as process:
+        client = Client(port)
+        try:
+            deadline = time.monotonic() + 120
+            while not client.is_ready():
+                assert process.poll() is None, (root / "server.log").read_text()
+                assert time.monotonic() < deadline, (root / "server.log").read_text()
+                time.sleep(0.2)
+            yield client
+            process.terminate()
+            assert process.wait(60) == 0, (root / "server.log").read_text()
+        finally:
+            process.kill()
+
+
+class Client:
+    def __init__(self, port):
+        self.address = f"http://127.0.0.1:{port}"
+
+    def is_ready(self):
+        """Whether champion and challenger are there."""
+        try:
+            with urlopen(f"{self.address}/readyz", timeout=5) as answer:
+                model = json.load(answer)["models"]["flight_delay"]
+        except (OSError, HTTPError):
+            return False
+        return bool(model["champion"] and model["challenger"])
+
+    def predict(self, said):
+        request = Request(f"{self.address}/predict/flight_delay", json.dumps(said).encode(), {"Content-Type": "application/json"})
+        with urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+
+def said_by(house, name):
+    """What the last materialisation of an asset says."""
+    event = house.instance.get_latest_materialization_event(dg.AssetKey(name.split("/")))
+    return {key: value.value for key, value in event.asset_materialization.metadata.items()}
+
+
+def verdict(house, name, check):
+    (record,) = house.instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(dg.AssetKey(name.split("/")), check), limit=1
+    )
+    return record.event.dagster_event.asset_check_evaluation_data
+
+
+def test_what_is_online_is_what_the_lake_gives(house, online):
+    tables = [step.key for step in online.steps if step.key.startswith("online/") and not step.key.endswith("_offline")]
+
+    assert len(tables) == 8
+    for name in tables:
+        found = verdict(house, name, "online_equals_offline")
+        assert found.passed, (name, found.metadata["differences"].value)
+        assert found.metadata["entities"].value > 0
+
+
+def test_every_request_is_in_the_log_with_the_features_as_used(house, asked):
+    flights, answers = asked
+    house.run("flights_inference_log")
+
+    logged = rows(house, FLIGHT_DELAY_LOG.table)
+    champion = [row for row in logged if row["role"] == "champion"]
+
+    assert said_by(house, "inference_log/flight_delay")["rows"] == len(logged)
+    assert len(champion) == len([row for row in logged if row["role"] == "shadow"]) == len(flights)
+    assert {(row["role"], row["model_version"], row["view_version"]) for row in logged} == {("champion", 1, 2), ("shadow", 2, 2)}
+    assert sorted(row["prediction"] for row in champion) == sorted(one["predictions"][0]["prediction"] for one in answers)
+    assert len({row["temp_f"] for row in champion} - {None}) > 1
+
+
+def test_real_flights_are_served_as_training_sees_them(house, asked):
+    house.run("flights_online_monitoring")
+
+    said = said_by(house, "monitoring/flight_delay_skew")
+
+    assert said["rows"] == len(asked[0])
+    assert said["differing_rows"] == 0, said["examples"]
+    assert verdict(house, "monitoring/flight_delay_skew", "served_as_trained").passed
+
+
+def test_online_predictions_meet_their_outcomes_champion_beside_shadow(house, asked):
+    found = {row["role"]: row for row in rows(house, FLIGHT_DELAY_ONLINE.table)}
+
+    assert {*found} == {"champion", "shadow"}
+    assert found["champion"]["predictions"] == found["shadow"]["predictions"] == len(asked[0])
+    assert found["champion"]["outcomes"] > 0.8 * len(asked[0])
+    assert found["champion"]["auc"] > found["shadow"]["auc"]

@@ -1,0 +1,1 @@
+"""A system whose events come as a stream."""
