@@ -179,26 +179,21 @@ def redis_address(folder: Path) -> Iterator[str | None]:
 
 def measured(name: str, store: Sqlite | Ours, table: pa.Table, entities: int) -> list[str]:
     """A line of the sheet."""
-    started = time.perf_counter()
-    store.load(table)
-    load = time.perf_counter() - started
-    started = time.perf_counter()
-    if isinstance(store, Ours):
-        store.load(table)
-    again = time.perf_counter() - started if isinstance(store, Ours) else None
+    load = seconds(lambda: store.load(table))
+    again = f"{seconds(lambda: store.load(table)):.1f}" if isinstance(store, Ours) else ""
     chance = random.Random(2)
     asked = {count: [[chance.randrange(entities) for _ in range(count)] for _ in range(times)] for count, times in COUNTS.items()}
-    cells = [
-        name,
-        f"{load:.1f}",
-        f"{again:.1f}" if again else "",
-        str(timed(store.find, asked[1])),
-        str(timed(store.find, asked[100])),
-    ]
+    cells = [name, f"{load:.1f}", again, *(str(timed(store.find, asked[count])) for count in (1, 100))]
     if isinstance(store, Sqlite):
         return [*cells, "", "", ""]
-    cells += [str(timed(store.find_view, asked[1])), str(timed(store.find_view, asked[100]))]
-    return [*cells, str(timed(lambda accounts: store.find_view(accounts, ROLES), asked[ROLES]))]
+    views = [str(timed(store.find_view, asked[count])) for count in (1, 100)]
+    return [*cells, *views, str(timed(lambda accounts: store.find_view(accounts, ROLES), asked[ROLES]))]
+
+
+def seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
 
 
 COUNTS = {1: ONE, 100: MANY, ROLES: ONE}

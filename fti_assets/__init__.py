@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from fti_assets.pipelines import code_location as code_location
     from fti_assets.pipelines import collection_pipeline as collection_pipeline
     from fti_assets.pipelines import feature_pipeline as feature_pipeline
+    from fti_assets.pipelines import inference_log as inference_log
     from fti_assets.pipelines import model_validation as model_validation
+    from fti_assets.pipelines import online_performance_monitoring as online_performance_monitoring
+    from fti_assets.pipelines import online_table as online_table
     from fti_assets.pipelines import performance_monitoring as performance_monitoring
+    from fti_assets.pipelines import skew_monitoring as skew_monitoring
     from fti_assets.pipelines import training_dataset as training_dataset
     from fti_assets.pipelines import training_pipeline as training_pipeline
     from fti_assets.training import FittedModel as FittedModel
@@ -44,12 +48,15 @@ if TYPE_CHECKING:
     from fti_assets.vocabulary import FeatureGroup as FeatureGroup
     from fti_assets.vocabulary import FeatureView as FeatureView
     from fti_assets.vocabulary import Gate as Gate
+    from fti_assets.vocabulary import InferenceLog as InferenceLog
     from fti_assets.vocabulary import Model as Model
     from fti_assets.vocabulary import Monitor as Monitor
     from fti_assets.vocabulary import Numeric as Numeric
     from fti_assets.vocabulary import OnDemand as OnDemand
+    from fti_assets.vocabulary import OnlineMonitor as OnlineMonitor
     from fti_assets.vocabulary import Predictions as Predictions
     from fti_assets.vocabulary import RandomSplit as RandomSplit
+    from fti_assets.vocabulary import SkewMonitor as SkewMonitor
     from fti_assets.vocabulary import StagedTable as StagedTable
     from fti_assets.vocabulary import TimeSplit as TimeSplit
     from fti_assets.vocabulary import TrainingDataset as TrainingDataset
@@ -69,8 +76,12 @@ _WHERE = {
         "code_location",
         "collection_pipeline",
         "feature_pipeline",
+        "inference_log",
         "model_validation",
+        "online_performance_monitoring",
+        "online_table",
         "performance_monitoring",
+        "skew_monitoring",
         "training_dataset",
         "training_pipeline",
     ),
@@ -98,13 +109,16 @@ _WHERE = {
         "FeatureGroup",
         "FeatureView",
         "Gate",
+        "InferenceLog",
         "Model",
         "Monitor",
         "Numeric",
         "OnDemand",
+        "OnlineMonitor",
         "Predictions",
         "REQUEST_TIME",
         "RandomSplit",
+        "SkewMonitor",
         "StagedTable",
         "TimeSplit",
         "TrainingDataset",

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.measuring import ROOT
 from benchmarks.point_in_time.feast_environment import feast_python, versions
 from benchmarks.point_in_time.results import Results
-from benchmarks.serving import contest, contestants, fuzz, in_process, kills, reporting, soak, stream
+from benchmarks.serving import contest, contestants, fuzz, in_process, kills, reporting, soak
 from benchmarks.serving.data import generate
 from benchmarks.serving.stores import Stores, fill
 from benchmarks.sheets import Sheet, show
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     feast = feast_python(chosen.feast or chosen.folder / "feast", install=chosen.install)
     data = generate(folder / f"data-{chosen.accounts}", chosen.accounts)
     stores = Stores(data, folder / "servers.log", feast.absolute() if feast else None)
-    results = Results(folder / "results.json", HEADING)
+    results = Results(folder / ("results-quick.json" if chosen.quick else "results.json"), HEADING)
     held = True
     for name in chosen.experiments:
         sheets, figures, is_held = EXPERIMENTS[name](stores, chosen)
@@ -92,18 +92,11 @@ def fuzzed(stores: Stores, chosen: argparse.Namespace) -> tuple[list[Sheet], obj
     return [fuzz.sheet(rounds)], fuzz.as_json(rounds), fuzz.held(rounds)
 
 
-def streamed(stores: Stores, chosen: argparse.Namespace) -> tuple[list[Sheet], object, bool]:
-    """Events by HTTP, until they can be read."""
-    found = stream.stream(stores, chosen.seconds * 6)
-    return [stream.sheet(found)], stream.as_json(found), all(one.held for one in found)
-
-
 EXPERIMENTS: dict[str, Callable[[Stores, argparse.Namespace], tuple[list[Sheet], object, bool]]] = {
     "compare": compare,
     "soak": soaked,
     "kills": killed,
     "fuzz": fuzzed,
-    "stream": streamed,
 }
 _QUICK = {"accounts": 2000, "repeats": 1, "seconds": 1.0, "minutes": 0.5, "kills": 1}
 

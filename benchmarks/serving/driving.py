@@ -105,10 +105,9 @@ def drive(
     seconds: float,
     keep: int = 23,
     headers: Mapping[str, str] | None = None,
-    most: int = _MOST_REQUESTS,
 ) -> Seen:
-    """Asks for some seconds, at most so many times; the client is pinned to its core."""
-    with driving(port, path, bodies, load, seconds=seconds, keep=keep, headers=headers, most=most) as client:
+    """Asks for some seconds; the client is pinned to its core."""
+    with driving(port, path, bodies, load, seconds=seconds, keep=keep, headers=headers) as client:
         return client.wait()
 
 
@@ -123,7 +122,6 @@ def driving(
     keep: int = 23,
     headers: Mapping[str, str] | None = None,
     retries: bool = False,
-    most: int = _MOST_REQUESTS,
 ) -> Iterator[Driving]:
     """The same while the block does other things."""
     with TemporaryDirectory(prefix="fti-load-") as folder:
@@ -138,7 +136,7 @@ def driving(
             connections=load.connections,
             rate=load.rate,
             seconds=seconds,
-            requests=most,
+            requests=_MOST_REQUESTS,
             keep=keep,
             timings=str(home / "timings"),
             retries=retries,

@@ -38,8 +38,8 @@ def look_up(stores: Stores, keys: Collection[str], *, repeats: int, seconds: flo
         return feast_job(stores, "lookups", repository, **environment)
 
     ways: dict[str, tuple[str, Callable[[], str]]] = {
-        "ours": ("ours on LMDB", lambda: _ours(stores, str(stores.lmdb), environment)),
-        "ours_redis": (
+        "lookup": ("ours on LMDB", lambda: _ours(stores, str(stores.lmdb), environment)),
+        "lookup_redis": (
             "ours on Redis",
             lambda: _with_redis(stores, "ours", lambda port: _ours(stores, redis_address(port), environment)),
         ),

@@ -16,6 +16,7 @@ from benchmarks.sheets import Sheet
 PUBLISHED = {1: 3.0, 100: 21.0, 500: 68.0}
 """Lookup p99 of Hopsworks' online store in milliseconds by rows, as published by them: not measured here."""
 _TITLES: dict[Task, str] = {"predict": "Prediction", "lookup": "Lookup of 30 features in 3 groups", "constant": "Constant"}
+_OURS: dict[Task, str] = {"predict": "ours", "lookup": "lookup"}
 _ONE, _SIXTEEN = Load(1), Load(16)
 
 
@@ -32,7 +33,7 @@ def _sheet(contest: Contest, taking_part: Sequence[Contestant], task: Task, load
     order = list(names)
     lines = []
     for one in sorted(shown, key=lambda one: (one.case.rows, order.index(one.case.contestant))):
-        ours = contest.find("ours", task, one.case.rows, load)
+        ours = contest.find(_OURS[task], task, one.case.rows, load)
         lines.append(
             (
                 names[one.case.contestant],
@@ -130,7 +131,7 @@ def targets_sheet(contest: Contest, lookups: Sequence[Lookups]) -> Sheet:
 def _targets(contest: Contest) -> list[Target]:
     single, many = contest.find("ours", "predict", 1, _ONE), contest.find("ours", "predict", 1, _SIXTEEN)
     steady, floor = contest.find("ours", "predict", 1, STEADY), contest.find("trivial", "constant", 1, STEADY)
-    hundred, lookup = contest.find("ours", "predict", 100, _ONE), contest.find("ours", "lookup", 100, _ONE)
+    hundred, lookup = contest.find("ours", "predict", 100, _ONE), contest.find("lookup", "lookup", 100, _ONE)
     feast = contest.find("feast", "lookup", 100, _ONE)
     mlflow = [contest.find(key, "predict", 1, _SIXTEEN) for key in ("mlflow", "mlflow_xgboost")]
     quickest = max((one.rate for one in mlflow if one), default=math.nan)
@@ -150,7 +151,7 @@ def _published(contest: Contest, lookups: Sequence[Lookups]) -> list[Target]:
     within = {one.rows: one.p99 for one in lookups if one.name == "ours on LMDB"}
     found = []
     for rows, bound in PUBLISHED.items():
-        served = contest.find("ours", "lookup", rows, _ONE)
+        served = contest.find("lookup", "lookup", rows, _ONE)
         what = f"lookup p99 of {rows} row{'s' if rows > 1 else ''}"
         found.append(Target(f"{what} by HTTP beside Hopsworks' published figure", _p99(served), bound, is_most=True, unit=" ms"))
         found.append(Target(f"{what} in process beside the same", within.get(rows, math.nan), bound, is_most=True, unit=" ms"))

@@ -156,7 +156,7 @@ def _minutes(seen: Seen) -> list[tuple[float, float, float, int]]:
     found = []
     for start in np.arange(0, seen.at.max(initial=0), 60):
         within = seen.latencies[(seen.at >= start) & (seen.at < start + 60)]
-        if len(within):
+        if len(within) > RATE:
             found.append((float(start), float(np.percentile(within, 50)), float(np.percentile(within, 99)), len(within)))
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,6 +58,7 @@ def stream(
     from fti_assets.streaming.running import Settings
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    sys.setswitchinterval(0.001)  # events are not to wait long for the thread that lands others
     settings = Settings(source=source, host=host, port=port, land_every=land_every)
     if replayed is None:
         _made(system, settings).run()
@@ -116,7 +118,7 @@ def _replayed(system: str) -> FeatureGroup:
 def _send(sender: EventSender, group: FeatureGroup, events: Sequence[tuple[datetime, bytes]], speed: float) -> None:
     from fti_assets.streaming.replay import replay
 
-    say(f"Replaying {counted(len(events), 'event')} of {group.versioned_name}, {speed:g} times as fast as they happened.")
+    say(f"Replaying {counted(len(events), 'event')} of {group.versioned_name}, {speed:,.10g} times as fast as they happened.")
     hour, sent = None, None
     for sent in replay(events, lambda some: sender.send(group.versioned_name, some), speed=speed):
         if sent.until.hour != hour:

@@ -15,6 +15,7 @@ from fti_assets.vocabulary import FeatureGroup
 
 _QUEUES = "queues"
 """Table of the first number and the next one of the queue of each group."""
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
 _END = b"\xff" * 9
 
 
@@ -43,7 +44,7 @@ def enqueue(writer: Writer, group: FeatureGroup, rows: Sequence[Mapping[str, Any
     for row in rows:
         stored = {name: None if row.get(name) is None else kind(row[name]) for name, kind in kinds}
         moment = moments(row)
-        items.append((in_order(number), len(moment).to_bytes(2) + moment + json.dumps(stored, separators=(",", ":")).encode()))
+        items.append((in_order(number), len(moment).to_bytes(2) + moment + _as_json(stored).encode()))
         last[moment] = in_order(number)
         number += 1
     writer.put_many(_queue(group), items, ordered=True, ascending=True)

@@ -166,9 +166,9 @@ class LmdbReader:
         cursor = self._transaction.cursor()
         if not cursor.set_range(prefix + start[:LONGEST_KEY]):
             return
-        stop = prefix + end
+        stop = prefix + end  # lies before all other tables that come behind
         for key, value in cursor.iternext():
-            if key >= stop or key[:PREFIX_LENGTH] != prefix:
+            if key >= stop:
                 return
             yield key[PREFIX_LENGTH:], value
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from fti_assets.online_store.backend import Reader, Writer
@@ -91,7 +91,9 @@ class Registered:
     loaded_until: int | None = None
 
     @staticmethod
+    @lru_cache(maxsize=64)
     def read(data: bytes) -> Registered:
+        """What was written; the same object each time, since it is read in every transaction."""
         said = json.loads(data)
         said["demands"] = {view: tuple(Demand(**_tuples(one)) for one in some) for view, some in said["demands"].items()}
         said["layouts"] = tuple(EventLayout(**_tuples(one)) for one in said["layouts"])
@@ -106,7 +108,12 @@ class Registered:
         return EventCodec(tuple(Column(name, kind) for name, kind in self.columns))  # type: ignore[arg-type]
 
     def tiles(self, layout: EventLayout) -> TileCodec:
-        return TileCodec(tuple(self.codec.columns[self.place(name)] for name in layout.tiled))
+        return self._tile_codecs[layout.by]
+
+    @cached_property
+    def _tile_codecs(self) -> Mapping[tuple[str, ...], TileCodec]:
+        columns = {column.name: column for column in self.codec.columns}
+        return {layout.by: TileCodec(tuple(columns[name] for name in layout.tiled)) for layout in self.layouts}
 
     def place(self, name: str) -> int:
         """Where the values of an event have a column."""

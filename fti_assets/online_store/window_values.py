@@ -37,17 +37,19 @@ class EventCodec:
     _fixed: struct.Struct = field(init=False, repr=False)
     _texts: tuple[int, ...] = field(init=False, repr=False)
     _nulls: int = field(init=False, repr=False)
+    _kinds: tuple[tuple[str, Callable[[Any], Stored]], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         slots = "".join(_SLOTS.get(column.type, "q") for column in self.columns)
+        object.__setattr__(self, "_kinds", tuple((column.name, TO_STORED[column.type]) for column in self.columns))
         object.__setattr__(self, "_nulls", (len(self.columns) + 7) // 8)
         object.__setattr__(self, "_fixed", struct.Struct(f"<{self._nulls}s{slots}"))
         object.__setattr__(self, "_texts", tuple(n for n, column in enumerate(self.columns) if column.type == "string"))
 
     def stored(self, row: Mapping[str, Any]) -> tuple[Stored, ...]:
         """The values of a row by name, as they are kept; a column that the row lacks is null."""
-        found = ((column, row.get(column.name)) for column in self.columns)
-        return tuple(None if value is None else TO_STORED[column.type](value) for column, value in found)
+        get = row.get
+        return tuple([None if (value := get(name)) is None else kind(value) for name, kind in self._kinds])
 
     def encode(self, values: Sequence[Stored]) -> bytes:
         """Equal values give equal bytes."""

@@ -96,8 +96,6 @@ def _metadata(skew: Skew) -> dict[str, RawMetadataValue]:
     }
     if not skew.rows:
         return shown
-    from fti_assets.training import figures
-
     worst = skew.worst()
     return {
         **shown,
@@ -106,8 +104,16 @@ def _metadata(skew: Skew) -> dict[str, RawMetadataValue]:
         "logged": f"{skew.first_logged} to {skew.last_logged}",
         "features": dg.MetadataValue.md(_features(skew)),
         "examples": dg.MetadataValue.md(_examples(skew)),
-        "picture": picture(figures.skew({one.feature: one.share for one in worst}), "skew"),
+        **_pictures({one.feature: one.share for one in worst if one.share}),
     }
+
+
+def _pictures(shares: Mapping[str, float]) -> dict[str, RawMetadataValue]:
+    if not shares:
+        return {}
+    from fti_assets.training import figures  # matplotlib takes a second
+
+    return {"picture": picture(figures.skew(shares), "skew")}
 
 
 def _features(skew: Skew) -> str:

@@ -20,13 +20,14 @@ class Admission:
 
     Args:
         limits: how many, and how long they may wait.
+        threads: for requests that take long.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self, limits: Limits, threads: int) -> None:
+        self._limits, self._count = limits, threads
         self.inside = 0
-        self._free = asyncio.Semaphore(limits.threads)
-        self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="long requests")
+        self._free = asyncio.Semaphore(threads)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="long requests")
 
     async def enter(self) -> None:
         """Lets a request in; `leave` ends it.
@@ -64,7 +65,7 @@ class Admission:
             async with asyncio.timeout(self._limits.waiting_seconds):
                 await self._free.acquire()
         except TimeoutError:
-            raise _too_many(f"All {self._limits.threads} threads for long requests are busy", "busy") from None
+            raise _too_many(f"All {self._count} threads for long requests are busy", "busy") from None
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)
         running.add_done_callback(self._is_done)
         try:

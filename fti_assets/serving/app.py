@@ -160,7 +160,7 @@ def _model(running: RunningServer, request: Request) -> str:
 
 def _ready(running: RunningServer) -> Handler:
     async def ready(_: Request) -> Response:
-        is_ready, said = running.readiness()
+        is_ready, said = await asyncio.to_thread(running.readiness)  # the online store may keep one waiting
         return json_response(said, 200 if is_ready else 503)
 
     return ready

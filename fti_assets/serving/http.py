@@ -34,6 +34,11 @@ def header(scope: Scope, name: bytes) -> bytes:
     return b""
 
 
+def whole_number(text: bytes) -> int | None:
+    """The number that a header holds; None where it is none, or longer than any that is meant."""
+    return int(text) if text.isdigit() and len(text) <= 15 else None
+
+
 def check_type(scope: Scope, accepted: bytes = JSON) -> None:
     """Refuses a body that says it is something else.
 
@@ -70,9 +75,9 @@ async def read_body(scope: Scope, receive: Receive, *, most: int, until: float) 
         RequestError: 413, it is larger; 408, it does not come in time.
         DisconnectedError: whoever sent it has gone.
     """
-    declared = header(scope, b"content-length")
-    if declared.isdigit() and int(declared) > most:
-        raise _too_large(int(declared), most)
+    declared = whole_number(header(scope, b"content-length"))
+    if declared is not None and declared > most:
+        raise _too_large(declared, most)
     message = await receive()
     if message["type"] != "http.request":
         raise DisconnectedError

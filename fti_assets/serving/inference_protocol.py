@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from fti_assets.serving.errors import RequestError
-from fti_assets.serving.http import JSON, Headers, Scope, check_type, header
+from fti_assets.serving.http import JSON, Headers, Scope, check_type, header, whole_number
 from fti_assets.serving.prediction import Answer
 from fti_assets.serving.prediction_route import PredictionRoute
 from fti_assets.serving.request_reading import REQUEST_TIME, Asked, read_json
@@ -115,17 +115,18 @@ class InferenceRoute(PredictionRoute):
 
 def _parts(scope: Scope, body: bytes) -> tuple[bytes, memoryview]:
     """The JSON, and the binary data behind it."""
-    length = header(scope, JSON_LENGTH)
-    if not length:
+    said = header(scope, JSON_LENGTH)
+    if not said:
         return body, memoryview(b"")
-    if not length.isdigit() or int(length) > len(body):
+    length = whole_number(said)
+    if length is None or length > len(body):
         raise RequestError(
             400,
-            f"The header says that {length.decode('latin-1')[:40]} bytes are JSON; the body has {len(body):,}.",
+            f"The header says that {said.decode('latin-1')[:40]} bytes are JSON; the body has {len(body):,}.",
             where="header Inference-Header-Content-Length",
             expected="the length of the JSON before the binary data",
         )
-    return body[: int(length)], memoryview(body)[int(length) :]
+    return body[:length], memoryview(body)[length:]
 
 
 def _wanted(said: Mapping[str, Any]) -> Wanted:

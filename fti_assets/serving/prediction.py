@@ -38,7 +38,6 @@ class Answer:
         roles: for each row in what role.
         missing: for each row the sources that gave nothing, and why.
         explanations: for each row, where they were asked for.
-        began: by `time.perf_counter`.
     """
 
     request_id: str
@@ -48,7 +47,6 @@ class Answer:
     scorers: list[Scorer]
     roles: list[str]
     missing: list[dict[str, str]]
-    began: float
     explanations: list[Explanation] = field(default_factory=list)
 
 
@@ -71,14 +69,13 @@ class Predictor:
         self._server, self._share = server, challenger_share
         self._numbers = itertools.count(1)
 
-    def answer(self, asked: Asked, answering: Answering, counted: RouteMetrics, began: float) -> Answer:
+    def answer(self, asked: Asked, answering: Answering, counted: RouteMetrics) -> Answer:
         """Looks up features and predicts.
 
         Args:
             asked: what is asked.
             answering: what answers.
             counted: the counters of the route.
-            began: when the request came, by `time.perf_counter`.
 
         Raises:
             RequestError: what is asked cannot be computed, or the online store is away.
@@ -97,7 +94,6 @@ class Predictor:
             scorers=scorers,
             roles=roles,
             missing=[self._missing(row) for row in rows],
-            began=began,
         )
         if asked.explain:
             made.explanations = self._explain(made)

@@ -36,8 +36,6 @@ from fti_assets.serving.settings import Limits
 from fti_assets.serving.shadow import Shadow
 
 LOGGER = logging.getLogger("fti.serving")
-AT_ONCE = 16
-"""Rows that are answered where they came in. More of them, and reasons, are worked on in a thread, so that others need not wait."""
 _AS_JSON = orjson.OPT_UTC_Z
 
 
@@ -63,12 +61,18 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What all models of a server have in common."""
+    """What all models of a server have in common.
+
+    Attributes:
+        at_once: rows of a request up to which it is answered where it came in; others, and those that ask for reasons, are
+            answered in a thread, so that nobody else is kept waiting.
+    """
 
     limits: Limits
     admission: Admission
     metrics: Metrics
     keys: ApiKeys | None
+    at_once: int
 
 
 class PredictionRoute:
@@ -88,8 +92,9 @@ class PredictionRoute:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began, status = time.perf_counter(), 200
+        answer = None
         try:
-            await self._serve(scope, receive, send, began)
+            answer = await self._serve(scope, receive, send, began)
         except DisconnectedError:
             status = 499
         except RequestError as error:
@@ -102,18 +107,21 @@ class PredictionRoute:
             LOGGER.exception("A request to '%s' failed.", self._model)
             failed = RequestError(500, "The server failed; its log says where.")
             await send_error(receive, send, failed, self.said_of(failed))
-        self._counted.total.observe(time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        self._counted.total.observe(seconds)
         self._house.metrics.count_status(self._model, self.route, status)
+        if answer is not None:
+            self._note(answer, seconds)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, began: float) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, began: float) -> Answer:
         admission = self._house.admission
         await admission.enter()
         try:
             answer, body, headers = await self._answer(scope, receive, began)
             await send_bytes(send, 200, body, headers)
+            return answer
         finally:
             admission.leave()
-        self._note(answer)
 
     async def _answer(self, scope: Scope, receive: Receive, began: float) -> tuple[Answer, bytes, Headers]:
         house, predictor = self._house, self._serving.predictor
@@ -125,20 +133,19 @@ class PredictionRoute:
         answering = predictor.served.answering
         if answering.champion is None:
             raise not_ready(self._model)
-        if len(asked.rows) <= AT_ONCE and not asked.explain:
-            return self._made(asked, told, answering, began)
-        return await house.admission.run(lambda: self._made(asked, told, answering, began), until=until)
+        if len(asked.rows) <= house.at_once and not asked.explain:
+            return self._made(asked, told, answering)
+        return await house.admission.run(lambda: self._made(asked, told, answering), until=until)
 
-    def _made(self, asked: Asked, told: Any, answering: Answering, began: float) -> tuple[Answer, bytes, Headers]:
-        answer = self._serving.predictor.answer(asked, answering, self._counted, began)
+    def _made(self, asked: Asked, told: Any, answering: Answering) -> tuple[Answer, bytes, Headers]:
+        answer = self._serving.predictor.answer(asked, answering, self._counted)
         return answer, *self.write(answer, told)
 
-    def _note(self, answer: Answer) -> None:
+    def _note(self, answer: Answer, seconds: float) -> None:
         """Logs an answer, after it was given."""
         serving = self._serving
         self._counted.rows.inc(len(answer.rows))
-        latency = int((time.perf_counter() - answer.began) * 1e6)
-        for line in serving.records.of_answer(answer, latency):
+        for line in serving.records.of_answer(answer, int(seconds * 1e6)):
             serving.log.put(line)
         challenger = serving.predictor.served.answering.challenger
         if serving.shadow is not None and challenger is not None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fti_assets.api_keys import ApiKeys
 from fti_assets.errors import FtiError
+from fti_assets.online_store.lmdb_backend import LmdbBackend
 from fti_assets.serving.admission import Admission
 from fti_assets.serving.clock import Clock
 from fti_assets.serving.examples import Examples
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from fti_assets.vocabulary import Model
 
 LOGGER = logging.getLogger("fti.serving")
+AT_ONCE = 16
+"""Rows that are answered on the event loop, where the online store is on this machine: to hand over to a thread takes as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class RunningServer:
         self.system, self.settings, self._stores = system, settings, stores
         self.server_id = new_server_id()
         self.clock = Clock(settings.clock)
-        self.house = House(settings.limits, Admission(settings.limits), Metrics(model.name for model in system.models), keys)
+        self.house = self._house(keys)
         self.servings: dict[str, Serving] = {model.name: self._serving(model) for model in system.models}
         self.examples = {model.name: Examples(model.view, stores.online) for model in system.models}
         served = [one.predictor.served for one in self.servings.values()]
@@ -78,6 +81,16 @@ class RunningServer:
             also=self._follow_clock,
         )
         self._ticking: asyncio.Task[None] | None = None
+
+    def _house(self, keys: ApiKeys | None) -> House:
+        limits, is_here = self.settings.limits, isinstance(self._stores.online.backend, LmdbBackend)
+        return House(
+            limits=limits,
+            admission=Admission(limits, limits.threads if is_here else limits.waiting_threads),
+            metrics=Metrics(model.name for model in self.system.models),
+            keys=keys,
+            at_once=AT_ONCE if is_here else 0,
+        )
 
     def _serving(self, model: Model) -> Serving:
         settings, limits = self.settings, self.settings.limits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -81,9 +82,13 @@ def worker() -> Application:
 def _app(system: ServedSystem, settings: Settings, keys: ApiKeys | None) -> Application:
     from fti_assets.serving.app import create_app
 
+    app = create_app(system, settings, keys=keys)
     # A thread that loads a version lets requests pass sooner than after the usual 5 ms.
     sys.setswitchinterval(0.0005)
-    return create_app(system, settings, keys=keys)
+    # What is there now stays, so that nobody waits for the garbage collector to walk through it.
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def _written(system: ServedSystem, settings: Settings) -> str:

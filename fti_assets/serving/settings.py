@@ -26,6 +26,7 @@ class Limits:
         waiting: requests that may be in the server at once; the next one is told at once to come again.
         waiting_seconds: that a request may wait before work on it begins.
         threads: that work on what takes longer than a moment: many rows, and reasons.
+        waiting_threads: in place of those, where the online store is not on this machine and every request waits for it.
         closing_seconds: that requests in the server have to be answered when it is stopped.
     """
 
@@ -36,6 +37,7 @@ class Limits:
     waiting: int = 128
     waiting_seconds: float = 1.0
     threads: int = 2
+    waiting_threads: int = 32
     closing_seconds: float = 10.0
 
 

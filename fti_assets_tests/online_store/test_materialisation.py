@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fti_assets.errors import DefinitionError, NotFoundError
@@ -17,7 +17,7 @@ from fti_assets.online_store.parity import compare
 from fti_assets.vocabulary import Entity, Feature, FeatureView, aggregate
 from fti_assets_tests.feature_store.examples import ARROW, DAY, HOUR, MINUTE, OUTCOMES, STATION, T0, TRIPS, day, make_group, rows_of
 from fti_assets_tests.online_store.examples import WEATHER, at
-from fti_assets_tests.online_store.test_tables import temperatures
+from fti_assets_tests.online_store.test_tables import SUPPRESSED, temperatures
 
 TODAY, TOMORROW = day("2024-01-10"), day("2024-01-11")
 ROADS = replace(make_group("roads", ("lanes", Feature("kind", "string")), static=True), online=True)
@@ -361,7 +361,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=SUPPRESSED)
 @given(STEPS, st.data())
 def test_whatever_is_published_a_full_load_changes_nothing(tmp_path_factory, steps, data):
     folder = tmp_path_factory.mktemp("house")

@@ -17,6 +17,7 @@ from fti_assets.vocabulary import Column, Entity, Feature
 from fti_assets_tests.feature_store.examples import HOUR, MICROSECOND, T0, make_group
 from fti_assets_tests.online_store.examples import WEATHER, at, table_of, us
 
+SUPPRESSED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 ROADS = replace(make_group("roads", ("lanes",), static=True), online=True)
 
 
@@ -108,7 +109,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=SUPPRESSED)
 @given(EVENTS, st.randoms(use_true_random=False), st.integers(1, 3))
 def test_any_order_of_updates_gives_the_newest_events(embedded, events, order, at_once):
     # Rows that are equal in event time and publication time are the same row.
@@ -136,7 +137,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=SUPPRESSED)
 @given(STEPS)
 def test_a_history_of_publications_and_withdrawals_leaves_the_newest_that_stands(embedded, steps):
     """Against a dict of what stands, by station and event time; older windows come again in between, as they were published."""

@@ -131,6 +131,7 @@ def test_what_does_not_fit_is_refused(server, asked, what):
     [
         pytest.param("1000000", b"", 400, "bytes are JSON", id="longer_than_the_body"),
         pytest.param("x", b"", 400, "bytes are JSON", id="no_number"),
+        pytest.param("1" * 5_000, b"", 400, "bytes are JSON", id="a_number_of_5000_digits"),
         pytest.param(None, struct.pack("<I", 9) + b"U", 422, "ends beyond the data", id="text_beyond_the_data"),
         pytest.param(None, struct.pack("<I", 1) + b"\xff", 422, "not UTF-8", id="bad_utf8"),
         pytest.param(None, b"\x01", 422, "ends beyond the data", id="half_a_length"),

@@ -25,7 +25,7 @@ def house(make_house):
 
 def test_what_comes_beyond_the_limit_is_told_at_once():
     async def crowd():
-        admission = Admission(Limits(waiting=3))
+        admission = Admission(Limits(waiting=3), 1)
 
         async def come():
             await admission.enter()
@@ -45,7 +45,7 @@ def test_what_comes_beyond_the_limit_is_told_at_once():
 
 def test_who_has_waited_too_long_is_told():
     async def crowd():
-        admission = Admission(Limits(waiting_seconds=0.02))
+        admission = Admission(Limits(waiting_seconds=0.02), 1)
 
         async def come():
             await admission.enter()
@@ -62,7 +62,7 @@ def test_who_has_waited_too_long_is_told():
 
 def test_long_work_is_bounded_in_number_and_time():
     async def crowd():
-        admission = Admission(Limits(threads=1, waiting_seconds=0.05))
+        admission = Admission(Limits(waiting_seconds=0.05), 1)
         until = time.perf_counter() + 0.1
         first = asyncio.create_task(admission.run(lambda: time.sleep(0.3), until=until))
         await asyncio.sleep(0.01)

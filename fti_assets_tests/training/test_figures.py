@@ -45,6 +45,7 @@ FIGURES = [
     pytest.param(lambda: cost(FALSE, FEW), id="cost_of_one_class"),
     pytest.param(lambda: figures.explanation(SHAP), id="shap"),
     pytest.param(lambda: figures.explanation(SHUFFLED), id="permutation"),
+    pytest.param(lambda: figures.skew({"temp_f": 0.01, "wind_mph": 0.2}), id="skew"),
     pytest.param(lambda: figures.slices(SLICES, 0.7), id="slices"),
     pytest.param(lambda: figures.slices(UNKNOWN, NAN), id="slices_without_auc"),
     pytest.param(lambda: figures.roc(LABEL, SCORE, np.round(SCORE, 1)), id="roc"),

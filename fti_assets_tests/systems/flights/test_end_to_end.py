@@ -181,7 +181,7 @@ def test_every_scheduled_flight_of_a_day_is_predicted(house, predicted):
     assert "cancelled" in {row["status"] for row in staged}
     assert all(0 < row["prediction"] < 1 for row in made)
     assert {(row["model_version"], row["view_version"]) for row in made} == {(1, 2)}
-    assert len({row["prediction"] for row in made}) > 100
+    assert len({row["prediction"] for row in made}) > 20
 
 
 def test_predicting_a_day_again_replaces_it(house, predicted):
