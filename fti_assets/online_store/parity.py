@@ -60,6 +60,7 @@ class Parity:
         of: versioned name of the group or view.
         at: the moment for which both were read.
         checked: entities, or rows of the view's spine, that were compared.
+        visible: those of them for which something counts online at that moment; the others are null for want of a value.
         ahead: entities that were not, since the online store had a row for them that the lake was not told of by then.
         differing: each value that differs.
         behind: groups of which the lake has newer publications than were brought online: their values may differ for that.
@@ -69,6 +70,7 @@ class Parity:
     of: str
     at: datetime
     checked: int
+    visible: int = 0
     ahead: int = 0
     differing: tuple[Difference, ...] = ()
     behind: tuple[str, ...] = ()
@@ -96,7 +98,8 @@ def compare(
         online: what is read at serving time.
         of: a group, of which entities are drawn; or a view, of whose spine the rows nearest in time to the moment are taken.
         sample: how many.
-        at: the moment; the latest event time that was taken from the lake where the tables hold a replay of history, else now.
+        at: the moment; unless given the latest event time that was taken from the lake where the tables hold a replay of history,
+            else that of the newest event online, so that what is compared has not expired meanwhile.
 
     Raises:
         NotFoundError: there is no lake, or no online table of the group.
@@ -130,7 +133,8 @@ class _Comparison:
             found = {group: tables.find(reader, group.versioned_name) for group in groups}
         there = {group: table for group, table in found.items() if table is not None}
         replayed = max((table.until for table in there.values() if table.until), default=None)
-        moment = at or replayed or datetime.now(UTC)
+        newest = max((table.newest_event for table in there.values() if table.newest_event), default=None)
+        moment = at or replayed or newest or datetime.now(UTC)
         snapshot = _kept(store, max((table.snapshot for table in there.values() if table.snapshot is not None), default=None))
         behind = tuple(sorted(_behind(store, there, snapshot)))
         return _Comparison(store, online, moment if moment.tzinfo else moment.replace(tzinfo=UTC), snapshot, behind)
@@ -154,7 +158,8 @@ class _Comparison:
             for n, row in compared
             for one in _differences(entities[n], self._visible(group, row), _expected(group, expected[n]), tolerance=0.0)
         ]
-        return self._parity(group.versioned_name, len(compared), differing, ahead=len(found) - len(compared))
+        visible = sum(self._counts(group, row) for _, row in compared)
+        return self._parity(group.versioned_name, len(compared), visible, differing, ahead=len(found) - len(compared))
 
     def of_view(self, view: FeatureView, sample: int) -> Parity:
         """The rows of the spine are those nearest in time, each with the moment in place of its own time."""
@@ -167,14 +172,15 @@ class _Comparison:
         )
         requests = rows.to_pylist()
         expected = self._offline(view, rows).to_pylist()
-        found = self.online.get_online_features(view, requests, at=self.at).to_dicts()
+        found = self.online.get_online_features(view, requests, at=self.at)
         keys = view.spine.entity.key_names
         differing = [
             one
-            for request, online, offline in zip(requests, found, expected, strict=True)
+            for request, online, offline in zip(requests, found.to_dicts(), expected, strict=True)
             for one in _differences({key: request[key] for key in keys}, online, offline, tolerance=_SUMS)
         ]
-        return self._parity(view.versioned_name, len(requests), differing)
+        visible = sum("found" in row.statuses for row in found.rows)
+        return self._parity(view.versioned_name, len(requests), visible, differing)
 
     def _read(self, query: str) -> pa.Table:
         with self.store.reading(self.snapshot) as connection:
@@ -191,17 +197,21 @@ class _Comparison:
     def _visible(self, group: FeatureGroup, row: StoredRow | None) -> dict[str, Any]:
         """What of a stored row counts at the moment."""
         names = [*group.feature_names, *([group.event_time] if group.event_time else [])]
-        ttl = group.ttl // timedelta(microseconds=1) if group.ttl else None
-        if row is None or status_of(row.event_time, microseconds(self.at), ttl) != "found":
+        if row is None or not self._counts(group, row):
             return dict.fromkeys(names)
         values = {name: row.values.get(name) for name in group.feature_names}
         return values | ({group.event_time: instant(row.event_time)} if group.event_time and row.event_time is not None else {})
 
-    def _parity(self, of: str, checked: int, differing: Sequence[Difference], *, ahead: int = 0) -> Parity:
+    def _counts(self, group: FeatureGroup, row: StoredRow | None) -> bool:
+        ttl = group.ttl // timedelta(microseconds=1) if group.ttl else None
+        return row is not None and status_of(row.event_time, microseconds(self.at), ttl) == "found"
+
+    def _parity(self, of: str, checked: int, visible: int, differing: Sequence[Difference], *, ahead: int = 0) -> Parity:
         return Parity(
             of=of,
             at=self.at,
             checked=checked,
+            visible=visible,
             ahead=ahead,
             differing=tuple(differing),
             behind=self.behind,

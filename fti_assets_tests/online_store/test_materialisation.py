@@ -291,10 +291,11 @@ def test_parity_of_a_group_and_of_a_view(store, online):
     for group in (WEATHER, SPINE):
         materialise(store, online, group)
     found = compare(store, online, WEATHER, sample=30)
-    assert (found.of, found.checked, found.differing, found.behind, found.is_equal) == ("weather_v1", 30, (), (), True)
+    assert (found.of, found.at, found.checked, found.visible) == ("weather_v1", at(4), 30, 30)
+    assert (found.differing, found.behind, found.is_equal) == ((), (), True)
     assert found.snapshot == online.table(WEATHER).snapshot
     found = compare(store, online, view, sample=60, at=at(2))
-    assert (found.of, found.checked, found.is_equal) == ("delay_v1", 60, True)
+    assert (found.of, found.checked, found.visible, found.is_equal) == ("delay_v1", 60, 60, True)
 
 
 def test_parity_finds_what_differs_and_shows_both_values(store, embedded):
@@ -344,7 +345,7 @@ def test_parity_of_a_replay_is_for_its_moment(store, embedded):
     publish(store, ("a", 0, 1.0), ("b", 1, 2.0), ("a", 5, 9.0), group=group)
     materialise(store, embedded, group, until=at(2))
     found = compare(store, embedded, group)
-    assert (found.at, found.checked, found.is_equal) == (at(2), 2, True)
+    assert (found.at, found.checked, found.visible, found.is_equal) == (at(2), 2, 1, True)
 
 
 def test_parity_of_what_is_not_there(store, tmp_path, embedded):

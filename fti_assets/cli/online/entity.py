@@ -157,4 +157,9 @@ def _show(table: OnlineTable, entity: dict[str, Any], row: StoredRow, at: dateti
         }
     )
     say("")
-    show_table(["feature", "value"], [(name, "null" if value is None else value) for name, value in _readable(table, row).items()])
+    show_table(["feature", "value"], [(name, _text(value)) for name, value in _readable(table, row).items()])
+
+
+def _text(value: Any) -> str:
+    """A value as it is, not rounded."""
+    return "null" if value is None else str(value)

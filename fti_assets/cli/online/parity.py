@@ -36,7 +36,9 @@ _SHOWN = 10
 def check(
     system: Annotated[str, typer.Argument(help="A system, as flights, or a package of yours that has a module `contracts`.")],
     sample: Annotated[int, typer.Option("--sample", min=1, help="Entities of each group, rows of each view.")] = 1000,
-    at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="For which moment; now unless given. UTC.")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="TIME", help="For which moment; the newest event's unless given. UTC.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare the online store with the lake, for a sample of entities: the same values at the same moment."""
@@ -64,8 +66,8 @@ def _comparable(online: OnlineStore, groups: list[FeatureGroup], views: list[Fea
 
 
 def _show(found: list[Parity]) -> None:
-    rows = [(one.of, one.checked, one.differing_entities, one.ahead, f"{one.at:%Y-%m-%d %H:%M}") for one in found]
-    show_table(["of", "compared", "differing", "not in the lake yet", "at"], rows, whole=("at",))
+    rows = [(one.of, one.checked, one.visible, one.differing_entities, one.ahead, f"{one.at:%Y-%m-%d %H:%M}") for one in found]
+    show_table(["of", "compared", "with values", "differing", "not in the lake yet", "at"], rows, whole=("at",))
     for one in found:
         if one.differing:
             title(f"{one.of}: {counted(len(one.differing), 'value')} that differ")
