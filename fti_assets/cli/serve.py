@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -54,7 +54,7 @@ def serve(
     from fti_assets.serving.settings import parsed_time
 
     chosen = read_settings(settings) if settings else Settings()
-    given = {
+    given: dict[str, Any] = {
         "clock": parsed_time(clock),
         "challenger_share": challenger_share,
         "shadow": shadow or None,

@@ -1,4 +1,4 @@
-"""Online inference: online tables after each publication of features, the inference log every five minutes, its checks every hour."""
+"""Online inference: online tables after each publication, the inference log every five minutes, its checks every hour."""
 
 from fti_assets.pipelines import Schedule, code_location
 

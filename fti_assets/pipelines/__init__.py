@@ -15,8 +15,8 @@ from fti_assets.pipelines.compute import ComputeResource  # noqa: E402
 from fti_assets.pipelines.datasets import training_dataset  # noqa: E402
 from fti_assets.pipelines.decorators import collection_pipeline, feature_pipeline  # noqa: E402
 from fti_assets.pipelines.inference import batch_inference  # noqa: E402
-from fti_assets.pipelines.inference_log import inference_log  # noqa: E402
 from fti_assets.pipelines.location import code_location, pipelines_of  # noqa: E402
+from fti_assets.pipelines.log_landing import inference_log  # noqa: E402
 from fti_assets.pipelines.maintenance import lake_maintenance  # noqa: E402
 from fti_assets.pipelines.monitoring import performance_monitoring  # noqa: E402
 from fti_assets.pipelines.online import online_table  # noqa: E402

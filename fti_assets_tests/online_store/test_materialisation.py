@@ -295,7 +295,7 @@ def test_parity_of_a_group_and_of_a_view(store, online):
     assert (found.differing, found.behind, found.is_equal) == ((), (), True)
     assert found.snapshot == online.table(WEATHER).snapshot
     found = compare(store, online, view, sample=60, at=at(2))
-    assert (found.of, found.checked, found.visible, found.is_equal) == ("delay_v1", 60, 60, True)
+    assert (found.of, found.checked, found.visible, found.is_equal) == ("delay_v1", 60, 30, True)
 
 
 def test_parity_finds_what_differs_and_shows_both_values(store, embedded):

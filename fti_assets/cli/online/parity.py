@@ -36,9 +36,7 @@ _SHOWN = 10
 def check(
     system: Annotated[str, typer.Argument(help="A system, as flights, or a package of yours that has a module `contracts`.")],
     sample: Annotated[int, typer.Option("--sample", min=1, help="Entities of each group, rows of each view.")] = 1000,
-    at: Annotated[
-        str | None, typer.Option("--at", metavar="TIME", help="For which moment; the newest event's unless given. UTC.")
-    ] = None,
+    at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="For which moment; that of the newest event. UTC.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare the online store with the lake, for a sample of entities: the same values at the same moment."""
