@@ -16,7 +16,7 @@ $(BIN)/python:
 
 .venv/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing fti-assets into .venv (a few minutes the first time) ..."
-	$(PIP) -e ".[features,training,inference,serving,ui]"
+	$(PIP) -e ".[features,training,inference,serving,streaming,ui]"
 	@touch $@
 
 .venv/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python

@@ -104,7 +104,11 @@ _QUICK = {"accounts": 2000, "repeats": 1, "seconds": 1.0, "minutes": 0.5, "kills
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
     parser.add_argument(
-        "experiments", nargs="*", choices=[*EXPERIMENTS, []], help=f"compare unless given; {', '.join(EXPERIMENTS)}"
+        "experiments",
+        nargs="*",
+        choices=[*EXPERIMENTS, []],
+        metavar="EXPERIMENT",
+        help=f"of {', '.join(EXPERIMENTS)}; compare unless given",
     )
     parser.add_argument("--quick", action="store_true", help="few accounts and seconds, to try the script")
     parser.add_argument("--accounts", type=int, default=100_000, help="entities in the online stores")

@@ -6,7 +6,7 @@ FROM python:3.11-slim
 WORKDIR /app
 COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY fti_assets ./fti_assets
-RUN pip install --no-cache-dir -c constraints.txt '.[serving,redis,onnx]' mlflow \
+RUN pip install --no-cache-dir -c constraints.txt '.[serving,redis]' \
     && useradd --uid 1000 --create-home fti \
     && mkdir /data && chown fti /data
 

@@ -12,7 +12,7 @@ from schemathesis.checks import (
 )
 from schemathesis.generation import GenerationMode
 
-EXAMPLES = 40
+EXAMPLES = 25
 PATHS = ("/predict/flight_delay", "/v2/models/flight_delay/infer", "/examples/flight_delay")
 CHECKS = [not_a_server_error, content_type_conformance, status_code_conformance, response_schema_conformance]
 

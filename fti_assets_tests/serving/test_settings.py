@@ -82,3 +82,15 @@ def test_a_clock_stands_at_the_newest_event_where_the_calendar_has_ended(tmp_pat
         given = Clock(NOW)
         given.follow([VIEW], store)
         assert given.as_data() == {"now": NOW, "is": "given"}
+
+
+def test_a_server_whose_online_store_holds_nothing_of_its_model_is_not_ready(tmp_path):
+    from fti_assets.serving.running import RunningServer, Stores
+
+    stores = Stores(OnlineStore(tmp_path / "online"), f"sqlite:///{tmp_path}/none.db", tmp_path / "copies", tmp_path / "log")
+    running = RunningServer(ServedSystem.of(contracts), stores, Settings(), None)
+    is_ready, said = running.readiness()
+    assert not is_ready
+    assert "nothing was materialised" in said["online_store"]
+    fill(stores.online)
+    assert running.readiness()[1]["online_store"] == "answers"
