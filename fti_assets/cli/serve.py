@@ -23,8 +23,8 @@ fti serve flights --shadow                          [dim]# the challenger scores
 
 fti serve flights --settings serving.yaml --workers 2
 
-curl -s localhost:8080/predict/flight_delay -H 'Content-Type: application/json' \\\\
-  -d '{"row": {"carrier": "UA", "flight_number": 1545, "origin": "EWR", "scheduled_departure": "2013-06-01T15:00:00Z"}}'
+curl -s localhost:8080/predict/flight_delay -H 'Content-Type: application/json' \\
+  -d '{"row": {"carrier": "B6", "flight_number": 839, "origin": "JFK", "scheduled_departure": "2014-01-01T04:59:00Z"}}'
 
 [dim]Online tables come first: `fti run flights` makes them. Beyond this machine it listens with API keys only.[/dim]
 """

@@ -75,7 +75,7 @@ def remove(writer: Writer, group: FeatureGroup, queued: Sequence[Queued]) -> Non
     writer.delete_many(_queue(group), [in_order(one.number) for one in queued])
     gone = [one.moment for one, where in zip(queued, last, strict=True) if where == in_order(one.number)]
     writer.delete_many(_last(group), gone)
-    _set_bounds(writer, group, max((one.number + 1 for one in queued), default=first), number)
+    _set_bounds(writer, group, max([first, *(one.number + 1 for one in queued)]), number)
 
 
 def waiting(reader: Reader, group: FeatureGroup) -> int:

@@ -21,6 +21,7 @@ from fti_assets.model_registry import (
 )
 from fti_assets.model_registry._lock import RESERVED, ServerRegistryLock, forget_marks
 from fti_assets.model_registry.export import export
+from fti_assets.model_registry.pointers import asked_pointers, pointers_reader
 from fti_assets_tests.feature_store.servers import PASSWORD, postgres_binaries, running_postgres
 
 from .examples import make_contract, make_model, make_record, make_rows
@@ -67,6 +68,16 @@ def served(request):
 
 def locks(registry):
     return [one.name for one in registry._client.search_registered_models() if one.name.startswith(RESERVED)]
+
+
+def test_aliases_are_read_without_mlflow(on_sqlite):
+    registry, _ = on_sqlite
+    registry.log_training(make_contract("pointed"), make_record(MODEL))
+    registry.promote("pointed", 1, reason="test", figures={})
+    read = pointers_reader(registry.tracking_uri, "pointed")
+    assert read() == asked_pointers(registry, "pointed")
+    assert read()["champion"].version == 1
+    assert pointers_reader(registry.tracking_uri, "nobody")() == {}
 
 
 def test_the_life_of_a_model(on_sqlite, tmp_path):

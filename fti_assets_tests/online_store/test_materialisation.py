@@ -254,7 +254,7 @@ def random_history(store, chance):
     yield
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_online_is_what_the_join_gives_at_any_moment(store, embedded, seed):
     """History is made, corrected and withdrawn, and brought online step by step; then both are read for the same rows."""
     chance = random.Random(seed)
@@ -362,7 +362,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=SUPPRESSED)
+@settings(max_examples=4, deadline=None, suppress_health_check=SUPPRESSED)
 @given(STEPS, st.data())
 def test_whatever_is_published_a_full_load_changes_nothing(tmp_path_factory, steps, data):
     folder = tmp_path_factory.mktemp("house")

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -145,3 +147,10 @@ def test_old_versions_are_removed(kept):
     kept.remove_old({last.folder}, keep=2)
     assert last.folder.exists()
     assert sum(one.is_dir() for one in kept.folder.iterdir()) == 3
+
+
+def test_a_server_loads_no_engine_and_no_framework_of_training():
+    code = "import fti_assets.serving.app, sys; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"mlflow", "xgboost", "sklearn", "torch", "onnx", "duckdb", "pandas", "polars", "dagster", "great_expectations"}
+    assert heavy & set(done.stdout.split()) == set()

@@ -1,5 +1,6 @@
 """Events pushed by HTTP, to a real server."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -13,9 +14,11 @@ from fti_assets.feature_store import FeatureStore
 from fti_assets.online_store import OnlineStore, OnlineStoreError, event_queue
 from fti_assets.online_store.keys import microseconds
 from fti_assets.online_store.windows import Windows
-from fti_assets.streaming.errors import StreamError
+from fti_assets.streaming.errors import QueueFullError, StreamError
 from fti_assets.streaming.http_app import LARGEST_BODY
+from fti_assets.streaming.processor import Batch, Ingested
 from fti_assets.streaming.running import Settings, Stream, prepare
+from fti_assets.streaming.sources.http_push import HttpPush
 from fti_assets_tests.streaming.examples import COUNT, GROUPS, MEAN, RIDES, T0, VIEW, ride, wait_until
 
 WINDOWS = Windows(RIDES, ("station",), (COUNT, MEAN))
@@ -67,6 +70,19 @@ def test_an_answer_says_what_became_of_the_events_and_they_are_readable_then(str
     assert answer == {"accepted": 2, "repeated": 1, "corrected": 0, "late": 0, "refused": [{"line": 3}], "refused_count": 1}
     assert look(stream, "c") == (2, 6.0)
     assert push(stream, ride(station="c", delay=1.0))[1]["corrected"] == 1
+
+
+def test_refusals_of_a_large_body_name_their_lines(stream):
+    lines = [ride(T0, 5000 + n, station="b") for n in range(1200)]
+    lines[700] = lines[1100] = b"x"
+    status, answer = push(stream, *lines)
+    assert (status, answer["accepted"]) == (200, 1198)
+    assert [one["line"] for one in answer["refused"]] == [701, 1101]
+
+
+def test_an_answer_lists_so_many_refusals_and_counts_them_all(stream):
+    status, answer = push(stream, *[b"x"] * 150)
+    assert (status, len(answer["refused"]), answer["refused_count"]) == (422, 100, 150)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +199,34 @@ def push_until_it_ends(stream):
     with stream.running():
         assert push(stream, ride())[0] == 503
         wait_until(lambda: not stream.is_well)
+
+
+def test_only_so_many_events_may_wait_for_the_online_store():
+    source = HttpPush(most_pending=10)
+
+    def push_of(rows):
+        return source.submit(Batch("rides_v1", [{}] * rows))
+
+    async def sending():
+        first = asyncio.create_task(push_of(20))  # larger than what may wait, and alone
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFullError, match="20 events wait to be taken"):
+            await push_of(1)
+        batches = next(source.batches())
+        source.acknowledge(batches, [Ingested(new=20)])
+        assert (await first).new == 20
+        later = [asyncio.create_task(push_of(5)) for _ in range(2)]
+        await asyncio.sleep(0)
+        source.fail(next(source.batches()), OnlineStoreError("Full."))
+        for one in later:
+            with pytest.raises(StreamError, match="Full"):
+                await one
+        source.close()
+        with pytest.raises(StreamError, match="being stopped"):
+            await push_of(1)
+        assert list(source.batches()) == []
+
+    asyncio.run(sending())
 
 
 def test_senders_are_asked_for_a_key(tmp_path, monkeypatch):

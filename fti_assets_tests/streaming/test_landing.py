@@ -144,3 +144,21 @@ def test_the_queue_survives_a_group_that_has_a_new_column(online, store, process
     wider = replace(RIDES, features=(*RIDES.features, Feature("crowded", "bool")))
     Lander(online, store, StreamedGroup(wider, is_windowed=True, is_row=False)).land()
     assert read_all(store, wider.table) == [("a", 0, T0, 5.0, "L1", None)]
+
+
+def test_two_that_land_the_same_events_lose_none_and_count_right(online, store, processor, monkeypatch):
+    ingest(processor, *(ride(T0, n) for n in range(4)))
+    first, second = (Lander(online, store, STREAMED, most=2) for _ in range(2))
+    upsert = FeatureStore.upsert
+
+    def meanwhile(*args, **kwargs):
+        monkeypatch.undo()
+        second.land()
+        second.land()
+        return upsert(*args, **kwargs)
+
+    monkeypatch.setattr(FeatureStore, "upsert", meanwhile)
+    first.land()
+    assert first.waiting() == 0
+    ingest(processor, ride(T0, 4))
+    assert (first.land().events, len(landed(store))) == (1, 5)

@@ -3,7 +3,7 @@
 import pytest
 
 from fti_assets.errors import NotFoundError
-from fti_assets.online_store import OnlineStoreError, event_queue
+from fti_assets.online_store import OnlineStore, OnlineStoreError, event_queue
 from fti_assets.online_store.keys import microseconds
 from fti_assets.online_store.stored_rows import stored_rows
 from fti_assets.online_store.windows import Windows
@@ -14,6 +14,13 @@ from fti_assets_tests.feature_store.examples import OUTCOMES, TRIPS
 from fti_assets_tests.streaming.examples import COUNT, GROUPS, HOUR, MEAN, MINUTE, RIDES, STATIONS, T0, VIEW, processor_of, ride
 
 WINDOWS = Windows(RIDES, ("station",), (COUNT, MEAN))
+
+
+@pytest.fixture(params=["lmdb", pytest.param("redis", marks=pytest.mark.redis)])
+def online(request, tmp_path):
+    address = tmp_path / "online" if request.param == "lmdb" else request.getfixturevalue("redis_server").new_database()
+    with OnlineStore(address) as store:
+        yield store
 
 
 @pytest.fixture
