@@ -38,15 +38,11 @@ class Admission:
         if self.inside >= self._limits.waiting:
             raise _too_many(f"{self.inside} requests are in the server", "crowded")
         self.inside += 1
-        came = time.perf_counter()
         try:
             await asyncio.sleep(0)  # all that came at the same time is counted before the first of it is worked on
         except BaseException:
             self.inside -= 1
             raise
-        if time.perf_counter() - came > self._limits.waiting_seconds:
-            self.inside -= 1
-            raise _too_many(f"The request waited for {self._limits.waiting_seconds:g} s", "waited")
 
     def leave(self) -> None:
         self.inside -= 1

@@ -40,7 +40,8 @@ class RegistryProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            # A registry that is away is asked again at the next look, not for minutes by this process.
+            env={"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", **os.environ, "OMP_NUM_THREADS": "1"},
         ) as process:
             told, complained = self._talk(process, json.dumps({"tracking_uri": self._tracking_uri, **asked}).encode())
         try:

@@ -24,7 +24,7 @@ class Limits:
         explained_rows: of a request that asks for reasons.
         seconds: that a request may take as a whole, its arrival included.
         waiting: requests that may be in the server at once; the next one is told at once to come again.
-        waiting_seconds: that a request may wait before work on it begins.
+        waiting_seconds: that a request may wait for a thread.
         threads: that work on what takes longer than a moment: many rows, and reasons.
         waiting_threads: in place of those, where the online store is not on this machine and every request waits for it.
         closing_seconds: that requests in the server have to be answered when it is stopped.
@@ -34,7 +34,7 @@ class Limits:
     rows: int = 1_000
     explained_rows: int = 20
     seconds: float = 10.0
-    waiting: int = 128
+    waiting: int = 512
     waiting_seconds: float = 1.0
     threads: int = 2
     waiting_threads: int = 32
