@@ -31,8 +31,13 @@ def model_information(running: RunningServer, name: str) -> dict[str, Any]:
         "clock": running.clock.as_data(),
         "champion": _scorer(answering.champion, served.standing.since),
         "challenger": _scorer(answering.challenger, None),
+        "explains": answering.champion is not None and answering.champion.kind == EXPLAINED and _may_explain(running),
         "needs_key": running.house.keys is not None,
     }
+
+
+def _may_explain(running: RunningServer) -> bool:
+    return running.settings.limits.explained_rows > 0
 
 
 def _column(column: Column) -> dict[str, Any]:
@@ -46,7 +51,6 @@ def _scorer(scorer: Scorer | None, since: float | None) -> dict[str, Any] | None
         "version": scorer.version,
         "kind": scorer.kind,
         "predicts_by": scorer.path,
-        "explains": scorer.kind == EXPLAINED,
         "registered_at": scorer.kept.registered_at,
         "since": None if since is None else instant(int(since * 1e6)),
     }

@@ -216,12 +216,13 @@ class RequestReader:
         return self.row_reader.read(row, lambda: place(number))
 
     def _too_many_explained(self, rows: int) -> RequestError:
+        most = self.most_explained
         return RequestError(
             422,
             f"Reasons are asked for {rows:,} rows.",
             where="explain",
-            expected=f"at most {self.most_explained:,} rows where reasons are asked for",
-            next_step="Ask for the reasons of fewer rows.",
+            expected=f"at most {most:,} rows where reasons are asked for" if most else "false; this server gives no reasons",
+            next_step="Ask for the reasons of fewer rows." if most else "",
         )
 
 

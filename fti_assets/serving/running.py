@@ -78,6 +78,7 @@ class RunningServer:
             stores.registry,
             poll_seconds=settings.poll_seconds,
             wants_challenger=settings.shadow or settings.challenger_share > 0,
+            wants_plain=settings.limits.explained_rows > 0,
             also=self._follow_clock,
         )
         self._ticking: asyncio.Task[None] | None = None

@@ -7,9 +7,11 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 WORKER = "FTI_SERVING_WORKER"
 """Tells a worker what it serves, and how."""
+LOOK_SECONDS = 0.2
+"""Between two looks of a worker whether its parent is there."""
 IDLE_SECONDS = 75
 """After which a connection that nobody uses is closed: later than most clients give up one."""
 
@@ -72,11 +76,23 @@ def serve(system: ServedSystem, settings: Settings, *, host: str, port: int, wor
 
 def worker() -> Application:
     """What a worker serves: as `serve` was asked to."""
+    _end_without(os.getppid())
     said = orjson.loads(os.environ[WORKER])
     _log_to_stderr()
     system = ServedSystem.of(said["contracts"], said["models"])
     settings = {**said["settings"], "clock": parsed_time(said["settings"]["clock"])}
     return _app(system, settings_of(settings, "the settings of a worker"), ApiKeys.from_environment())
+
+
+def _end_without(parent: int) -> None:
+    """Ends this worker in good order when the process that started it is gone: it would keep the port."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_SECONDS)
+        signal.raise_signal(signal.SIGTERM)
+
+    Thread(target=watch, name="watch of the parent", daemon=True).start()
 
 
 def _app(system: ServedSystem, settings: Settings, keys: ApiKeys | None) -> Application:

@@ -21,7 +21,7 @@ class Limits:
     Attributes:
         body_bytes: of a request.
         rows: of a request.
-        explained_rows: of a request that asks for reasons.
+        explained_rows: of a request that asks for reasons. With 0 nothing is explained, and XGBoost is never imported.
         seconds: that a request may take as a whole, its arrival included.
         waiting: requests that may be in the server at once; the next one is told at once to come again.
         waiting_seconds: that a request may wait for a thread.

@@ -35,6 +35,7 @@ class RegistryWatcher:
         tracking_uri: of the registry.
         poll_seconds: between two looks.
         wants_challenger: whether the challenger is loaded as well.
+        wants_plain: whether the registered model is loaded beside its translation: for explanations.
         also: is called at every look, before it.
     """
 
@@ -45,10 +46,11 @@ class RegistryWatcher:
         *,
         poll_seconds: float,
         wants_challenger: bool,
+        wants_plain: bool,
         also: Callable[[], None] = lambda: None,
     ) -> None:
         self._served, self._wants_challenger, self._also = served, wants_challenger, also
-        self._poll_seconds = poll_seconds
+        self._poll_seconds, self._wants_plain = poll_seconds, wants_plain
         self._readers = {one.name: pointers_reader(tracking_uri, one.name) for one in served}
         self._asked_at: dict[str, float] = {}
         self._known: dict[str, Mapping[str, Pointer]] = {}
@@ -162,7 +164,7 @@ class RegistryWatcher:
 
     def _compare(self, scorer: Scorer | None) -> None:
         """Holds what answers against the registered model in this process; it is loaded then, for explanations."""
-        if scorer is None or scorer.is_compared or scorer.kind != EXPLAINED or self._stop.is_set():
+        if not self._wants_plain or scorer is None or scorer.is_compared or scorer.kind != EXPLAINED or self._stop.is_set():
             return
         scorer.is_compared = True
         distance = scorer.distance_from_plain()
