@@ -76,5 +76,5 @@ def house(make_house):
 @pytest.fixture(scope="session")
 def server(house):
     """A server that has fetched the champion from the registry. Tests leave it as it is."""
-    with serving(house.root) as running:
+    with serving(house.root, reasons=True) as running:
         yield running

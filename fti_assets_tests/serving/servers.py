@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import http.client
 import json
 import os
@@ -109,14 +110,44 @@ class Server:
         return self.process.wait(SECONDS)
 
 
+def received(connection):
+    """A whole answer, as it comes over a socket."""
+    told = b""
+    while b"\r\n\r\n" not in told or len(told.partition(b"\r\n\r\n")[2]) < length(told):
+        part = connection.recv(65536)
+        assert part, told
+        told += part
+    return told
+
+
+def length(told):
+    (line,) = [line for line in told.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    return int(line.partition(b":")[2])
+
+
+def _with_its_parent():
+    """The process is killed when the one that started it ends, in whatever way."""
+    parent_death = 1
+    ctypes.CDLL(None).prctl(parent_death, signal.SIGKILL)
+
+
 @contextmanager
-def serving(data, *options, ready=True, **environment):
-    """A server of `fti serve` on the data of a folder, from which it is gone in the end."""
+def serving(data, *options, reasons=False, ready=True, settings="", **environment):
+    """A server of `fti serve` on the data of a folder, from which it is gone in the end.
+
+    Without `reasons` it does not import XGBoost, which takes seconds. `settings` are lines of YAML.
+    """
+    file = data / "serving.yaml"
+    file.write_text(settings or ("" if reasons else "limits: {explained_rows: 0}"))
     port, log = free_port(), data / f"server-{free_port()}.log"
     command = [sys.executable, "-m", "fti_assets.cli", "serve", "fti_assets_tests.serving", "--port", str(port)]
-    given = [*command, "--clock", NOW.isoformat(), "--poll", "0.2", *options]
+    given = [*command, "--clock", NOW.isoformat(), "--poll", "0.2", "--settings", str(file), *options]
     known = {**os.environ, "FTI_DATA_DIR": str(data), "PYTHONWARNINGS": "ignore", **environment}
-    with log.open("wb") as told, subprocess.Popen(given, cwd=ROOT, env=known, stdout=told, stderr=told) as process:
+    ends = _with_its_parent if sys.platform == "linux" else None
+    with (
+        log.open("wb") as told,
+        subprocess.Popen(given, cwd=ROOT, env=known, stdout=told, stderr=told, preexec_fn=ends) as process,
+    ):
         server = Server(process, port, data, log)
         try:
             server.wait(lambda model: model["champion"] or not ready, "ready")

@@ -1,7 +1,9 @@
 """Who may ask: everybody on this machine, and beyond it who has a key."""
 
+import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -64,7 +66,28 @@ def test_the_workers_of_a_server_tell_of_all_of_them(server):
         server.connection.close()
         assert server.predict({"rows": [UA, UA]}, X_API_Key=KEY).status == 200
     server.connection.close()
+    until = time.monotonic() + 10
+    while answered() < before + 20 and time.monotonic() < until:  # the last one is counted after it was answered
+        time.sleep(0.05)
     assert answered() == before + 20
+
+
+def test_workers_end_with_the_server_and_leave_its_port(make_house):
+    house = make_house()
+    with serving(house.root, "--workers", "2") as running:
+        assert running.predict({"row": UA}).status == 200
+        running.connection.close()
+        running.process.kill()
+        running.process.wait()
+        until = time.monotonic() + 30
+        while not _is_free(running.port) and time.monotonic() < until:
+            time.sleep(0.1)
+        assert _is_free(running.port)
+
+
+def _is_free(port):
+    with socket.socket() as taken:
+        return taken.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_without_keys_it_does_not_listen_where_others_can_ask(make_house, tmp_path):

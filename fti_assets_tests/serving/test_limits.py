@@ -12,7 +12,7 @@ from fti_assets.serving.admission import Admission, OverloadError
 from fti_assets.serving.errors import RequestError
 from fti_assets.serving.settings import Limits
 from fti_assets_tests.serving.examples import UA
-from fti_assets_tests.serving.servers import serving
+from fti_assets_tests.serving.servers import received, serving
 
 BODY = json.dumps({"row": UA}).encode()
 HEAD = b"POST /predict/flight_delay HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
@@ -43,23 +43,6 @@ def test_what_comes_beyond_the_limit_is_told_at_once():
     asyncio.run(crowd())
 
 
-def test_who_has_waited_too_long_is_told():
-    async def crowd():
-        admission = Admission(Limits(waiting_seconds=0.02), 1)
-
-        async def come():
-            await admission.enter()
-            time.sleep(0.05)  # the loop is busy, as with many predictions
-            admission.leave()
-
-        found = await asyncio.gather(*(come() for _ in range(3)), return_exceptions=True)
-        assert [getattr(one, "reason", None) for one in found] == [None, "waited", "waited"]
-        assert admission.inside == 0
-        admission.close()
-
-    asyncio.run(crowd())
-
-
 def test_long_work_is_bounded_in_number_and_time():
     async def crowd():
         admission = Admission(Limits(waiting_seconds=0.05), 1)
@@ -83,10 +66,11 @@ def _fail():
     raise RequestError(422, "mine")
 
 
-def test_overload_slow_bodies_and_a_stop(house, tmp_path):
-    settings = tmp_path / "serving.yaml"
-    settings.write_text("limits: {waiting: 2, seconds: 3, body_bytes: 1000, rows: 3}\n")
-    with serving(house.root, "--settings", str(settings)) as server:
+def test_overload_slow_bodies_and_a_stop(house):
+    limits = "limits: {waiting: 2, seconds: 3, body_bytes: 1000, rows: 3, explained_rows: 0}"
+    with serving(house.root, settings=limits) as server:
+        answer = server.predict({"row": UA, "explain": True})
+        assert (answer.status, answer.error["expected"]) == (422, "false; this server gives no reasons")
         assert server.predict({"rows": [UA] * 4}).error["expected"] == "at most 3 rows in one request"
         assert server.predict(b" " * 1001).status == 413
         server.connection.close()
@@ -100,14 +84,14 @@ def test_overload_slow_bodies_and_a_stop(house, tmp_path):
         assert "2 requests are in the server" in answer.error["what"]
         assert server.get("/healthz").status == 200
         slow[0].sendall(BODY[-1:])
-        assert slow[0].recv(10_000).startswith(b"HTTP/1.1 200 ")
-        assert slow[1].recv(10_000).startswith(b"HTTP/1.1 408 ")
+        assert received(slow[0]).startswith(b"HTTP/1.1 200 ")
+        assert received(slow[1]).startswith(b"HTTP/1.1 408 ")
         slow[0].sendall(HEAD % len(BODY) + BODY[:-1])
         time.sleep(0.2)
         server.process.send_signal(signal.SIGTERM)  # with a request inside, which is answered
         time.sleep(0.2)
         slow[0].sendall(BODY[-1:])
-        assert slow[0].recv(10_000).startswith(b"HTTP/1.1 200 ")
+        assert received(slow[0]).startswith(b"HTTP/1.1 200 ")
         for connection in slow:
             connection.close()
         assert server.process.wait(30) == 0

@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from fti_assets_tests.serving.examples import UA
+from fti_assets_tests.serving.servers import received
 
 ROW = json.dumps(UA)
 HEAD = b"POST /predict/flight_delay HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
@@ -126,7 +127,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_sent(server):
             f"POST /predict/flight_delay HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {10**9}\r\n\r\n"
         )
         connection.sendall(head.encode())
-        answer = connection.recv(10_000)
+        answer = received(connection)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"at most 4,194,304 bytes" in answer
 

@@ -52,7 +52,7 @@ def test_a_model_says_what_may_be_asked_of_it(server):
     assert [one["name"] for one in known["features"]] == list(VIEW.feature_names)
     assert {one["name"]: one["source"] for one in known["features"]}["temp_f"] == "weather_v1"
     assert known["champion"]["version"] == 2
-    assert known["champion"]["explains"] is True
+    assert known["explains"] is True
 
 
 def test_examples_are_rows_that_were_known_last(server):
