@@ -1,8 +1,9 @@
 """Events by HTTP into the online store and the lake: `python -m benchmarks.streaming`, on a folder of its own.
 
-A server, a sender and a reader, each a process of its own on this machine. The sender has a connection for each airport and sends
-at a steady pace; the reader asks again and again how many departures of the last three hours each airport has, as a prediction
-would. An event is readable when the count says so: from before it is sent until then is its time.
+A server, a sender and a reader, each a process of its own on this machine. Events happen at a steady pace; the sender has a
+connection for each airport, and sends what has happened as soon as what was before is acknowledged. The reader asks again and again
+for the features of each airport, as a prediction would. An event is readable when the count of departures says so: from when it
+happened until then is its time.
 """
 
 from __future__ import annotations
@@ -36,12 +37,14 @@ from fti_assets.vocabulary import WindowedSelection
 ROOT = Path(__file__).parents[1]
 BEGIN = datetime(2013, 6, 1, 12, tzinfo=UTC)
 GROUP = FLIGHT_DEPARTURES.versioned_name
+MOST = 500
+"""Events of one request."""
 
 
 def main() -> None:
     asked = arguments()
     if asked.send:
-        print(json.dumps(send(asked.port, asked.rate, asked.seconds, asked.at_once)))
+        asked.send.write_text(json.dumps(send(asked.port, asked.rate, asked.seconds)))
         return
     with tempfile.TemporaryDirectory(prefix="fti-streaming-") as name:
         port = free_port()
@@ -54,16 +57,15 @@ def main() -> None:
         finally:
             server.terminate()
             server.wait()
-    show(asked, polls, sent, metrics, cpu)
+    show(polls, sent, metrics, cpu)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=int, default=2000, help="events a second")
     parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--at-once", type=int, default=10, help="events of a request")
     parser.add_argument("--land-every", type=float, default=5, help="seconds between two landings")
-    parser.add_argument("--send", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--send", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -101,21 +103,10 @@ def watched(folder: Path, port: int, asked: argparse.Namespace) -> tuple[list, d
     (selection,) = (one for one in FLIGHT_DELAY.joined if isinstance(one, WindowedSelection))
     windows = Windows(FLIGHT_DEPARTURES, selection.by, selection.aggregates)
     place = [one.name for one in selection.aggregates].index("origin_departures_3h")
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.streaming",
-        "--send",
-        "--port",
-        str(port),
-        "--rate",
-        str(asked.rate),
-        "--seconds",
-        str(asked.seconds),
-        "--at-once",
-        str(asked.at_once),
-    ]
-    sender = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    told = folder / "sent.json"
+    options = {"send": told, "port": port, "rate": asked.rate, "seconds": asked.seconds}
+    command = [sys.executable, "-m", "benchmarks.streaming", *(f"--{name}={value}" for name, value in options.items())]
+    sender = subprocess.Popen(command, cwd=ROOT)
     polls, keys = [], [((origin,), microseconds(BEGIN + timedelta(hours=1))) for origin in ORIGINS]
     with OnlineStore(folder / "online") as online:
         while sender.poll() is None:
@@ -123,15 +114,13 @@ def watched(folder: Path, port: int, asked: argparse.Namespace) -> tuple[list, d
                 found = windows.find(reader, keys)
             polls.append((time.monotonic(), [one.values[place] for one in found]))
             time.sleep(0.001)
-    return polls, json.loads(sender.stdout.read())
+    return polls, json.loads(told.read_text())
 
 
-def send(port: int, rate: int, seconds: float, at_once: int) -> dict:
-    """Sends for some seconds. Returns for each airport when which request was sent and answered, and how many events it had."""
-    sent: dict[str, list] = {}
-    threads = [
-        threading.Thread(target=send_of, args=(port, origin, rate / len(ORIGINS), seconds, at_once, sent)) for origin in ORIGINS
-    ]
+def send(port: int, rate: int, seconds: float) -> dict:
+    """Sends for some seconds. Returns for each airport when it began, and when which request was sent and answered."""
+    sent: dict[str, dict] = {}
+    threads = [threading.Thread(target=send_of, args=(port, origin, rate / len(ORIGINS), seconds, sent)) for origin in ORIGINS]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -139,20 +128,23 @@ def send(port: int, rate: int, seconds: float, at_once: int) -> dict:
     return sent
 
 
-def send_of(port: int, origin: str, rate: float, seconds: float, at_once: int, sent: dict) -> None:
-    begun, done = time.monotonic(), []
+def send_of(port: int, origin: str, rate: float, seconds: float, sent: dict) -> None:
+    """Sends the events of one airport: those that have happened by now, as soon as those of before are acknowledged."""
+    begun, done, requests = time.monotonic(), 0, []
     with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
-        for n in range(int(rate * seconds / at_once)):
-            if time.monotonic() > begun + 3 * seconds:
-                break
-            body = b"\n".join(event(origin, n * at_once + m) for m in range(at_once))
-            time.sleep(max(0.0, begun + n * at_once / rate - time.monotonic()))
+        while done < rate * seconds and time.monotonic() < begun + 3 * seconds:
+            count = min(int((time.monotonic() - begun) * rate) - done, MOST)
+            if count < 1:
+                time.sleep(0.5 / rate)
+                continue
+            body = b"\n".join(event(origin, done + n) for n in range(count))
             before = time.monotonic()
             connection.request("POST", f"/events/{GROUP}", body, {"Content-Type": "application/x-ndjson"})
             answer = json.loads(connection.getresponse().read())
-            assert answer["accepted"] == at_once, answer
-            done.append((before, time.monotonic(), at_once))
-    sent[origin] = done
+            assert answer["accepted"] == count, answer
+            requests.append((before, time.monotonic(), count))
+            done += count
+    sent[origin] = {"begun": begun, "rate": rate, "requests": requests}
 
 
 def event(origin: str, number: int) -> bytes:
@@ -180,14 +172,13 @@ def cpu_seconds(pid: int) -> float:
 
 
 def seconds_until_readable(polls: list, sent: dict) -> list[float]:
-    """For each event from before it was sent until it was seen."""
+    """For each event from when it happened, which is before it was sent, until it was seen."""
     times, found = [at for at, _ in polls], []
     for place, origin in enumerate(ORIGINS):
-        counts, total = [count[place] or 0 for _, count in polls], 0
-        for before, _, events in sent[origin]:
-            total += events
-            seen = bisect_left(counts, total)
-            found += [times[seen] - before] * events if seen < len(times) else []
+        counts, of = [count[place] or 0 for _, count in polls], sent[origin]
+        for number in range(1, 1 + sum(count for _, _, count in of["requests"])):
+            seen = bisect_left(counts, number)
+            found += [times[seen] - of["begun"] - number / of["rate"]] if seen < len(times) else []
     return found
 
 
@@ -196,22 +187,15 @@ def quantiles(seconds: list[float]) -> list[str]:
     return [f"{1000 * ordered[min(int(share * len(ordered)), len(ordered) - 1)]:.1f}" for share in (0.5, 0.9, 0.99, 1)]
 
 
-def show(asked: argparse.Namespace, polls: list, sent: dict, metrics: dict[str, float], cpu: float) -> None:
+def show(polls: list, sent: dict, metrics: dict[str, float], cpu: float) -> None:
     readable = seconds_until_readable(polls, sent)
-    answered = [after - before for requests in sent.values() for before, after, _ in requests]
-    spans = [(requests[0][0], requests[-1][1]) for requests in sent.values()]
-    seconds = max(end for _, end in spans) - min(begin for begin, _ in spans)
-    events = sum(count for requests in sent.values() for _, _, count in requests)
-    table = Shown(
-        "milliseconds",
-        "p50",
-        "p90",
-        "p99",
-        "longest",
-        title=f"{events / seconds:,.0f} events/s for {seconds:.0f} s, {asked.at_once} a request",
-    )
+    requests = [request for of in sent.values() for request in of["requests"]]
+    events = sum(count for _, _, count in requests)
+    seconds = max(end for _, end, _ in requests) - min(begin for begin, _, _ in requests)
+    title = f"{events / seconds:,.0f} events/s for {seconds:.0f} s, {events / len(requests):.1f} a request"
+    table = Shown("milliseconds", "p50", "p90", "p99", "longest", title=title)
     table.add_row("event to readable", *quantiles(readable))
-    table.add_row("request to answer", *quantiles(answered))
+    table.add_row("request to answer", *quantiles([end - begin for begin, end, _ in requests]))
     Console().print(table)
     commits = metrics["fti_stream_commit_seconds_count"]
     each = 1000 * metrics["fti_stream_commit_seconds_sum"] / commits

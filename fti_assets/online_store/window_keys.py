@@ -13,8 +13,10 @@ PREFIX = 16
 NOBODY = bytes(PREFIX)
 """In place of the digest of values of which one is null: such events are nobody's."""
 TIME = slice(1 + PREFIX, 1 + PREFIX + 8)
-EVENTS, TILES, HEADS, PLACES = b"e", b"t", b"h", b"p"
+EVENTS, HEADS, PLACES = b"e", b"h", b"p"
 """First bytes of the keys in the table of a layout."""
+TILES = (b"t", b"u", b"v", b"w", b"x", b"y", b"z")
+"""Likewise, of the largest tiles, of those that they are cut into, and so on."""
 _SIGN = 1 << 63
 _LONGEST = 400
 
@@ -49,6 +51,16 @@ def event_key(prefix: bytes, moment: bytes) -> bytes:
     return EVENTS + prefix + moment
 
 
+def tile_key(level: int, prefix: bytes, number: int) -> bytes:
+    """Of a tile; tiles of one level are numbered by their time, in units of their length."""
+    return TILES[level] + prefix + in_order(number)
+
+
 def span(kind: bytes, prefix: bytes, start: int, end: int) -> tuple[bytes, bytes]:
     """The keys of events, or of tiles, with `start <= time < end`."""
     return kind + prefix + in_order(start), kind + prefix + in_order(end)
+
+
+def up_to(kind: bytes, prefix: bytes, end: int) -> tuple[bytes, bytes]:
+    """The keys of events, or of tiles, with `time < end`."""
+    return kind + prefix, kind + prefix + in_order(end)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from functools import cached_property, lru_cache
+from itertools import accumulate, repeat, takewhile
+from operator import floordiv
 from typing import Any
 
 from fti_assets.online_store.backend import Reader, Writer
@@ -20,10 +22,11 @@ BEYOND = timedelta(days=1)
 """How far before the newest event of its key a window may end and still be answered, unless said otherwise."""
 NEVER = (1 << 63) - 1
 """In place of a time up to which events may be missing: all may be, since they have not been loaded."""
-_TILES = 64
-"""In how many tiles the longest window is cut."""
+PARTS = 64
+"""In how many tiles the longest window is cut at most, and into how many smaller ones a tile."""
 _TILED = ("count", "sum", "mean", "min", "max", "std")
-_SECOND = 1_000_000
+_SHORTEST = 1 << 10
+"""Microseconds of the shortest tile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +54,7 @@ class EventLayout:
         number: of its own table; another one whenever anything of how events are kept changes.
         longest: length of the longest window in microseconds.
         keep: how long before the newest event of their key events are kept, in microseconds.
-        tile: length of a tile in microseconds.
+        tile: length of the largest tiles in microseconds, a power of two.
         tiled: columns whose numbers are kept in tiles.
         known_after: events up to this time may be missing, since they were not loaded; None where none are.
     """
@@ -64,9 +67,19 @@ class EventLayout:
     tiled: tuple[str, ...]
     known_after: int | None = None
 
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The lengths of tiles in microseconds, the largest first."""
+        return _lengths(self.tile)
+
     def is_like(self, other: EventLayout) -> bool:
         """Whether events are kept in the same way."""
         return replace(self, number=0, known_after=None) == replace(other, number=0, known_after=None)
+
+
+@lru_cache(maxsize=64)
+def _lengths(longest: int) -> tuple[int, ...]:
+    return tuple(takewhile(lambda length: length >= _SHORTEST, accumulate(repeat(PARTS), floordiv, initial=longest)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,13 +162,13 @@ def _tuples(said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _layout(by: tuple[str, ...], asked: Sequence[Demand]) -> EventLayout:
-    seconds = -(-max(one.longest for one in asked) // (_TILES * _SECOND))
+    longest = max(one.longest for one in asked)
     return EventLayout(
         number=0,
         by=by,
-        longest=max(one.longest for one in asked),
+        longest=longest,
         keep=max(one.longest + one.beyond for one in asked),
-        tile=max(seconds, 1) * _SECOND,
+        tile=max(_SHORTEST, 1 << (longest // PARTS).bit_length()),
         tiled=tuple(sorted({name for one in asked for name in one.tiled})),
     )
 

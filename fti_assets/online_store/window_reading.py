@@ -6,16 +6,16 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import NamedTuple
 
 from fti_assets.online_store import window_keys as keys
 from fti_assets.online_store.backend import Reader
-from fti_assets.online_store.window_layouts import EventLayout, Registered
-from fti_assets.online_store.window_tiles import Numbers, TileCodec
+from fti_assets.online_store.window_counting import MANY
+from fti_assets.online_store.window_layouts import PARTS, EventLayout, Registered
+from fti_assets.online_store.window_tiles import Numbers, TileCodec, numbers_of
 from fti_assets.online_store.window_values import EventCodec, Stored
 
 Items = Sequence[tuple[bytes, bytes]]
-_FEWEST_TILES = 2
-"""Fewer are not worth a look: their events are read instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Plan:
     Attributes:
         places: where the values of an event have a column, by its name.
         tiled: where the tiles have a column, by its name.
-        whole: the columns of whole numbers.
+        kinds: the types of the columns, by their names.
     """
 
     table: str
@@ -34,7 +34,7 @@ class Plan:
     tiles: TileCodec
     places: dict[str, int]
     tiled: dict[str, int]
-    whole: frozenset[str]
+    kinds: dict[str, str]
 
     @staticmethod
     def of(said: Registered, layout: EventLayout) -> Plan:
@@ -45,8 +45,19 @@ class Plan:
             tiles=said.tiles(layout),
             places={name: n for n, (name, _) in enumerate(said.columns)},
             tiled={name: n for n, name in enumerate(layout.tiled)},
-            whole=frozenset(name for name, kind in said.columns if kind == "int"),
+            kinds=dict(said.columns),
         )
+
+
+class ChangedError(Exception):
+    """What was read does not fit together: it has changed while it was read, by a backend that has no snapshots."""
+
+
+class Part(NamedTuple):
+    """A part of a window: events, or tiles of a level, in the order of their times."""
+
+    level: int | None
+    items: Items
 
 
 class Events:
@@ -57,20 +68,57 @@ class Events:
         self._read: dict[bytes, tuple[bytes, Items]] = {}
 
     def window(self, start: int, end: int, *, by_tiles: bool) -> Window:
-        """The events with `start <= event time < end`; by tiles where that is allowed and saves something."""
-        length = self.plan.layout.tile
+        """The events with `start <= event time < end`, by tiles where that is allowed and saves something."""
+        return Window(self, self._parts(0, start, end) if by_tiles else self._events(start, end))
+
+    def _parts(self, level: int, start: int, end: int) -> list[Part]:
+        """A stretch of time as tiles of a level, and at its edges what part of a tile lies in it."""
+        length = self.plan.layout.lengths[level]
         first, behind = -(-start // length), end // length
-        if not by_tiles or behind - first < _FEWEST_TILES:
-            return Window(self, self.between(start, end))
-        tiles = self._scan(keys.TILES, first, behind)
-        return Window(self, self.between(start, first * length), tiles, self.between(behind * length, end))
+        if behind < first:
+            return self._edge(level, behind, start, end)
+        tiles = Part(level, self._scan(keys.TILES[level], first, behind))
+        return [*self._edge(level, first - 1, start, first * length), tiles, *self._edge(level, behind, behind * length, end)]
 
-    def between(self, start: int, end: int) -> Items:
-        return self._scan(keys.EVENTS, start, end)
+    def _edge(self, level: int, number: int, start: int, end: int) -> list[Part]:
+        """A part of a tile: events, or tiles of the next level where it has many."""
+        if start >= end:
+            return []
+        return self._parts(level + 1, start, end) if self._is_cut(level, number) else self._events(start, end)
 
-    def of_tile(self, tile: tuple[bytes, bytes]) -> Items:
-        number, length = keys.number_of(tile[0][keys.TIME]), self.plan.layout.tile
-        return self.between(number * length, (number + 1) * length)
+    def _is_cut(self, level: int, number: int) -> bool:
+        if level + 1 == len(self.plan.layout.lengths):
+            return False
+        tiles = self._scan(keys.TILES[level], number, number + 1)
+        return bool(tiles) and self.plan.tiles.rows(tiles[0][1]) > MANY
+
+    def _events(self, start: int, end: int) -> list[Part]:
+        return [Part(None, self._scan(keys.EVENTS, start, end))]
+
+    def first_of(self, part: Part) -> tuple[bytes, bytes]:
+        """The earliest event of a part that is not empty."""
+        if part.level is None:
+            return part.items[0]
+        length = self.plan.layout.lengths[part.level]
+        number = keys.number_of(part.items[0][0][keys.TIME])
+        span = keys.span(keys.EVENTS, self._prefix, number * length, (number + 1) * length)
+        found = next(self._reader.scan(self.plan.table, *span), None)
+        if found is None:
+            raise ChangedError
+        return found
+
+    def last_of(self, part: Part) -> tuple[bytes, bytes]:
+        """The latest event of a part that is not empty."""
+        while part.level is not None:
+            level, number = part.level, keys.number_of(part.items[-1][0][keys.TIME])
+            if self._is_cut(level, number):
+                part = Part(level + 1, self._scan(keys.TILES[level + 1], number * PARTS, (number + 1) * PARTS))
+            else:
+                length = self.plan.layout.lengths[level]
+                (part,) = self._events(number * length, (number + 1) * length)
+            if not part.items:
+                raise ChangedError
+        return part.items[-1]
 
     def _scan(self, kind: bytes, start: int, end: int) -> Items:
         """Windows of different lengths that end together have their last part in common, which is read once."""
@@ -86,12 +134,14 @@ class Events:
 
 
 class Window:
-    """The events of a window: the first of them, the tiles of those in the middle, the last of them."""
+    """The events of a window, in parts."""
 
-    def __init__(self, events: Events, head: Items, tiles: Items = (), tail: Items = ()) -> None:
-        self._events, self._plan, self._head, self._tiles, self._tail = events, events.plan, head, tiles, tail
-        self._data = [data for _, data in (*head, *tail)]
-        self._fields = self._plan.tiles.read([data for _, data in tiles])
+    def __init__(self, events: Events, parts: Sequence[Part]) -> None:
+        self._events, self._plan = events, events.plan
+        self._parts = [part for part in parts if part.items]
+        self._data = [data for part in self._parts if part.level is None for _, data in part.items]
+        tiles = [data for part in self._parts if part.level is not None for _, data in part.items]
+        self._fields = self._plan.tiles.read(tiles)
 
     @property
     def rows(self) -> int:
@@ -106,24 +156,21 @@ class Window:
         values: list[float] = self.values(column)  # type: ignore[assignment]
         if column in self._plan.tiled:
             return self._plan.tiles.numbers(self._plan.tiled[column], values, self._fields)
-        return Numbers(values, is_whole=column in self._plan.whole)
+        return numbers_of(self._plan.kinds[column], values)
 
     def first(self, column: str) -> Stored:
         """The value of the earliest event, which may be null; null where there is none."""
-        events = self._head or (self._events.of_tile(self._tiles[0]) if self._tiles else self._tail)
-        return self._plan.codec.decode(events[0][1])[self._plan.places[column]] if events else None
+        if not self._parts:
+            return None
+        return self._plan.codec.decode(self._events.first_of(self._parts[0])[1])[self._plan.places[column]]
 
     def last(self, column: str) -> Stored:
         """The value of the latest event, as `first`."""
-        events = self._last_events
-        return self._plan.codec.decode(events[-1][1])[self._plan.places[column]] if events else None
+        if not self._parts:
+            return None
+        return self._plan.codec.decode(self._events.last_of(self._parts[-1])[1])[self._plan.places[column]]
 
     @property
     def newest(self) -> int | None:
         """The time of the latest event in microseconds."""
-        events = self._last_events
-        return keys.number_of(events[-1][0][keys.TIME]) if events else None
-
-    @property
-    def _last_events(self) -> Items:
-        return self._tail or (self._events.of_tile(self._tiles[-1]) if self._tiles else self._head)
+        return keys.number_of(self._events.last_of(self._parts[-1])[0][keys.TIME]) if self._parts else None

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from fti_assets.online_store import window_keys as keys
 from fti_assets.online_store.backend import Writer
 from fti_assets.online_store.keys import KeyCodec
+from fti_assets.online_store.window_counting import Counted, TileWriter
 from fti_assets.online_store.window_layouts import EventLayout, Registered
 from fti_assets.online_store.window_values import Stored
 from fti_assets.vocabulary import FeatureGroup
@@ -66,7 +67,7 @@ class LayoutWriter:
         self._writer, self._said, self._layout, self._table = writer, said, layout, said.table(layout)
         self._by = [said.place(name) for name in layout.by]
         self._codec = KeyCodec([said.codec.columns[place] for place in self._by])
-        self._tiled = [said.place(name) for name in layout.tiled]
+        self._tiles = TileWriter(writer, said, layout)
         self._moves = not set(layout.by) <= set(group.entity.key_names)
         """Whether a corrected event may belong to another key than before, so that its place has to be looked up."""
 
@@ -120,40 +121,10 @@ class LayoutWriter:
             put += [(keys.PLACES + event.moment, prefix) for prefix, event in kept]
         self._writer.put_many(self._table, sorted(put), ordered=True)
         before = [stands[moment] for moment, _ in gone]
-        dirty = {self._tile(prefix, event) for prefix, event in (*before, *(p for p in kept if p[1].moment in stands))}
-        self._count_anew(dirty)
-        self._count(kept, dirty)
+        changed_at = [(prefix, event.time) for prefix, event in (*before, *(place for place in kept if place[1].moment in stands))]
+        new = [Counted(prefix, event.time, event.values) for prefix, event in kept if event.moment not in stands]
+        self._tiles.count(new, changed_at)
         return {prefix for prefix, _ in (*before, *kept)}
-
-    def _tile(self, prefix: bytes, event: Event) -> tuple[bytes, int]:
-        return prefix, event.time // self._layout.tile
-
-    def _count(self, kept: Iterable[tuple[bytes, Event]], dirty: set[tuple[bytes, int]]) -> None:
-        """Counts new events into their tiles, but for those that are counted anew."""
-        new: dict[tuple[bytes, int], list[Event]] = {}
-        for prefix, event in kept:
-            tile = self._tile(prefix, event)
-            if tile not in dirty:
-                new.setdefault(tile, []).append(event)
-        codec = self._said.tiles(self._layout)
-        found = self._writer.get_many(self._table, [_tile_key(tile) for tile in new])
-        put = [
-            (_tile_key(tile), codec.tile(len(some), [[event.values[n] for event in some] for n in self._tiled], old))
-            for (tile, some), old in zip(new.items(), found, strict=True)
-        ]
-        self._writer.put_many(self._table, sorted(put), ordered=True)
-
-    def _count_anew(self, tiles: Iterable[tuple[bytes, int]]) -> None:
-        """Counts tiles from their events, of which some are not what they were."""
-        codec, values, length = self._said.tiles(self._layout), self._said.codec, self._layout.tile
-        for prefix, number in tiles:
-            span = keys.span(keys.EVENTS, prefix, number * length, (number + 1) * length)
-            events = [data for _, data in self._writer.scan(self._table, *span)]
-            if not events:
-                self._writer.delete_many(self._table, [_tile_key((prefix, number))])
-                continue
-            tile = codec.tile(len(events), [values.column(n, events) for n in self._tiled])
-            self._writer.put_many(self._table, [(_tile_key((prefix, number)), tile)], ordered=True)
 
     def _head(self, prefix: bytes, before: Head | None, newest: int, forgotten: Mapping[bytes, int], came: int) -> Head:
         """What is known of the events of a key now, after some that are too old have been let go."""
@@ -164,15 +135,14 @@ class LayoutWriter:
 
     def _prune(self, prefix: bytes, horizon: int, most: int) -> int:
         """Lets go of some of the events up to `horizon`, the oldest first. Returns the time of the last of them."""
-        old = list(islice(self._writer.scan(self._table, *_up_to(keys.EVENTS, prefix, horizon + 1)), most))
+        old = list(islice(self._writer.scan(self._table, *keys.up_to(keys.EVENTS, prefix, horizon + 1)), most))
         if not old:
             return ALWAYS
         gone = [key for key, _ in old]
         last = keys.number_of(gone[-1][keys.TIME])
-        whole = _up_to(keys.TILES, prefix, last // self._layout.tile)
-        gone += [key for key, _ in islice(self._writer.scan(self._table, *whole), most)]
         if self._moves:
-            gone += [keys.PLACES + key[keys.TIME.start :] for key in gone if key[:1] == keys.EVENTS]
+            gone += [keys.PLACES + key[keys.TIME.start :] for key in gone]
+        gone += self._tiles.prune(prefix, last, most)
         self._writer.delete_many(self._table, gone)
         return last
 
@@ -200,12 +170,3 @@ class _Walk:
             return "repeated"
         self.changed[event.moment] = kept
         return "new" if stands is None else "corrected"
-
-
-def _tile_key(tile: tuple[bytes, int]) -> bytes:
-    prefix, number = tile
-    return keys.TILES + prefix + keys.in_order(number)
-
-
-def _up_to(kind: bytes, prefix: bytes, end: int) -> tuple[bytes, bytes]:
-    return kind + prefix, kind + prefix + keys.in_order(end)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from fti_assets.online_store.keys import KeyCodec
 from fti_assets.online_store.window_events import Added, add_events, remove_events
 from fti_assets.online_store.window_layouts import WINDOWS, Registered, forget, register, registered
 from fti_assets.online_store.window_loading import LoadedEvents, load_events
-from fti_assets.online_store.window_reading import Events, Plan, Window
+from fti_assets.online_store.window_reading import ChangedError, Events, Plan, Window
 from fti_assets.online_store.window_values import FROM_STORED, Stored
 from fti_assets.online_store.window_writing import Head
 from fti_assets.vocabulary import Aggregate, FeatureGroup
@@ -94,12 +95,11 @@ class Windows:
             heads = [(plan.table, keys.HEADS + prefix) for prefix in dict.fromkeys(prefixes)]
             before = [said, *reader.get_each(heads)]
             read = dict(zip((key[1:] for _, key in heads), map(Head.read, before[1:]), strict=True))
-            made = {
-                (prefix, at): self._windowed(reader, plan, prefix, read[prefix], at)
-                for prefix, at in {(prefix, at) for prefix, (_, at) in zip(prefixes, asked, strict=True)}
-            }
-            if before == reader.get_each([self._registration, *heads]):  # a backend without snapshots may have changed meanwhile
-                return [made[prefix, at] for prefix, (_, at) in zip(prefixes, asked, strict=True)]
+            different = dict.fromkeys((prefix, at) for prefix, (_, at) in zip(prefixes, asked, strict=True))
+            with suppress(ChangedError):
+                made = {one: self._windowed(reader, plan, one[0], read[one[0]], one[1]) for one in different}
+                if before == reader.get_each([self._registration, *heads]):  # else they have changed meanwhile
+                    return [made[prefix, at] for prefix, (_, at) in zip(prefixes, asked, strict=True)]
         raise OnlineStoreError(
             f"Events of '{self.group.versioned_name}' changed each of the {_ATTEMPTS} times that they were read.",
             next_step="Ask for fewer rows at once.",

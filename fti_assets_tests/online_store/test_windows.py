@@ -11,6 +11,7 @@ import pytest
 from fti_assets.online_store import OnlineStore, event_queue
 from fti_assets.online_store.errors import OnlineStoreError
 from fti_assets.online_store.keys import microseconds
+from fti_assets.online_store.window_counting import MANY
 from fti_assets.online_store.window_keys import EVENTS, PLACES, TILES
 from fti_assets.online_store.windows import (
     Windows,
@@ -19,6 +20,7 @@ from fti_assets.online_store.windows import (
     load_events,
     register,
     registered,
+    remove_events,
 )
 from fti_assets.vocabulary import Column, Entity, Feature, aggregate
 from fti_assets_tests.feature_store.examples import ARROW, DAY, HOUR, MICROSECOND, MINUTE, T0, make_group, rows_of
@@ -117,8 +119,39 @@ def test_tiles_are_read_in_place_of_events(backend):
         said = registered(reader, GROUP)
         scanned = Spy(reader)
         assert WINDOWS.evaluate(scanned, ("a",), microseconds(T0)) == (60, 29.5)
-    assert said.layouts[0].tile == 57_000_000  # an hour in 64, in whole seconds
+    assert said.layouts[0].tile == 1 << 26  # a minute, in powers of two of microseconds
     assert scanned.events <= 4
+
+
+def test_a_key_with_many_events_is_read_by_few_of_them(backend):
+    """Four thousand events within 40 seconds, which are less than one of the largest tiles."""
+    begin(backend, is_beginning=True)
+    step = 10 * timedelta(milliseconds=1)
+    for n in range(0, 4000, 1000):
+        add(backend, *(event(T0 + m * step, float(m), n=m) for m in range(n, n + 1000)))
+    with backend.reading() as reader:
+        for last in (3999, 2718, 129, 3):
+            scanned = Spy(reader)
+            assert WINDOWS.evaluate(scanned, ("a",), microseconds(T0 + last * step)) == (last + 1, last / 2)
+            assert scanned.events <= 3 * MANY
+    found = add(backend, event(T0 + 7 * step, 4007.0, n=7), event(T0 + 400 * step, 2000.5, n=4001))
+    assert found.outcomes == ("corrected", "new")
+    assert look(backend, T0 + 3999 * step) == (4001, 2000.5)
+
+
+def test_tiles_go_with_their_events(backend):
+    begin(backend, is_beginning=True)
+    events = [event(T0 + n * MICROSECOND * 1000, n=n) for n in range(300)]
+    add(backend, *events)
+    assert [kept(backend, level)[0] > 0 for level in TILES] == [True] * 3 + [False] * 4
+    with backend.writing() as writer:
+        remove_events(writer, GROUP, events[:200])
+    assert [kept(backend, level)[0] for level in TILES] == [1, 0, 0, 0, 0, 0, 0]
+    assert look(backend, T0 + MINUTE) == (100, 1.0)
+    with backend.writing() as writer:
+        remove_events(writer, GROUP, events)
+    assert [kept(backend, level)[0] for level in (EVENTS, *TILES)] == [0] * 8
+    assert look(backend, T0 + MINUTE) == (0, None)
 
 
 class Spy:
@@ -141,7 +174,7 @@ def test_old_events_are_let_go_a_few_at_a_time_and_the_window_stays_whole(backen
         add(backend, event(start + n * MINUTE, n=n, place="p"))
     assert kept(backend, EVENTS) == [60, 60]
     assert kept(backend, PLACES) == [0, 60]
-    assert all(tiles <= 65 for tiles in kept(backend, TILES))
+    assert all(tiles <= 62 for tiles in kept(backend, TILES[0]))
     assert look(backend, start + 599 * MINUTE) == (60, 1.0)
     assert add(backend, event(start + 700 * MINUTE, n=700)).new == 1
     assert add(backend, *(event(start + 641 * MINUTE, n=n) for n in range(800, 1100))).new == 300
