@@ -1,7 +1,8 @@
 """What things are: entities, feature groups, views, models and their contracts. Plain data without I/O."""
 
+from typing import TYPE_CHECKING, Any
+
 from fti_assets.vocabulary.aggregate import Aggregate, aggregate
-from fti_assets.vocabulary.arrays import Array, as_array, as_values
 from fti_assets.vocabulary.contract import Contract, Expectation, Severity, expect
 from fti_assets.vocabulary.entity import Entity
 from fti_assets.vocabulary.feature_group import (
@@ -26,6 +27,9 @@ from fti_assets.vocabulary.table import Column, ColumnType, Feature, Table
 from fti_assets.vocabulary.training_dataset import TrainingDataset
 from fti_assets.vocabulary.transformation import Categorical, Numeric, Transformation, transformation_of
 from fti_assets.vocabulary.window import Daily, Window
+
+if TYPE_CHECKING:
+    from fti_assets.vocabulary.arrays import Array, as_array, as_values
 
 __all__ = [
     "FLOAT_TOLERANCE",
@@ -87,3 +91,14 @@ __all__ = [
     "spine_columns",
     "transformation_of",
 ]
+
+_ARRAYS = ("Array", "as_array", "as_values")
+
+
+def __getattr__(name: str) -> Any:
+    """Loads numpy when arrays are first needed."""
+    if name not in _ARRAYS:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'. It has: {', '.join(__all__)}.")
+    from fti_assets.vocabulary import arrays
+
+    return getattr(arrays, name)

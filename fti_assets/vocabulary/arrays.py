@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -48,12 +48,14 @@ def as_values(array: Array, kind: ColumnType) -> list[Any]:
     return [plain(value) if value == value else None for value in values]
 
 
-def checked_result(found: Any, rows: int, kind: ColumnType) -> Array:
-    """What a function gave for some rows, in the form of `as_array`; numbers that are not finite are nulls.
+def checked_result(function: Callable[..., Any], given: Sequence[Array], rows: int, kind: ColumnType) -> Array:
+    """What a function gives for some rows, in the form of `as_array`; numbers that are not finite are nulls.
 
     Raises:
         DefinitionError: it is not one value of that kind for each row.
     """
+    with np.errstate(all="ignore"):  # what is divided by nothing is null
+        found = function(*given)
     if not isinstance(found, np.ndarray) or found.shape != (rows,):
         what = f"an array of shape {found.shape}" if isinstance(found, np.ndarray) else f"a value of type {type(found).__name__}"
         raise DefinitionError(f"it gives {what} for {rows} rows.", next_step=f"Return an array of shape ({rows},).")

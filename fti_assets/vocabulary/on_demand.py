@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import FunctionType
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from fti_assets.errors import DefinitionError, FtiError
-from fti_assets.vocabulary.arrays import Array, as_array, checked_result
-from fti_assets.vocabulary.purity import PureFunction, pure
 from fti_assets.vocabulary.table import Column, Feature
+
+if TYPE_CHECKING:  # numpy takes longer to load than the rest of the vocabulary, and most commands do without it
+    from fti_assets.vocabulary.arrays import Array
+    from fti_assets.vocabulary.purity import PureFunction
 
 REQUEST_TIME = "request_time"
 """Stands among the inputs for the time of the row, or of the request: `view.at`."""
@@ -110,14 +111,15 @@ class OnDemand:
         Raises:
             OnDemandError: the function fails, or what it gives is not one value of the declared type for each row.
         """
+        from fti_assets.vocabulary.arrays import as_array, checked_result
+
         given = [_read_only(columns[name]) for name in self.reads]
         rows, kind = len(given[0]), self.result.type
         if not rows:
             return as_array((), kind)
         function = self.pure.function
         try:
-            with np.errstate(all="ignore"):  # what is divided by nothing is null
-                return checked_result(function(*given), rows, kind)
+            return checked_result(function, given, rows, kind)
         except Exception as error:
             said = str(error) if isinstance(error, DefinitionError) else f"{type(error).__name__}: {error}"
             raise OnDemandError(f"On-demand feature '{self}' cannot be computed: {said}") from error
@@ -133,6 +135,7 @@ def on_demand(result: Feature, *, reads: tuple[str, ...]) -> Callable[[Callable[
     Raises:
         DefinitionError: the function can reach something else, such as a clock or a file; the error says where and what to do.
     """
+    from fti_assets.vocabulary.purity import pure
 
     def decorate(function: Callable[..., Array]) -> OnDemand:
         seen = pure(function, f"On-demand feature '{result.name}'")
