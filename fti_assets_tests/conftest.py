@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import duckdb
 import pytest
 
 from fti_assets.collection import LandingZone
@@ -24,6 +26,10 @@ from fti_assets.pipelines import (
     range_tags,
 )
 from fti_assets.pipelines.running import FinishedRun, WorkspaceJob, job_of, workspace_jobs
+from fti_assets_tests.one_thread import with_one_thread
+
+if TYPE_CHECKING:
+    from fti_assets.model_registry import ModelRegistry
 
 WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
 FIRST, LAST = "2013-01-01", "2013-02-04"
@@ -51,9 +57,22 @@ LOOK_AT_A_SYSTEM = (
     "cli/test_run.py",
     "cli/test_shown.py",
     "locations/test_schedules.py",
+    "streaming/test_shuffled_day.py",
     "systems/flights/test_features.py",
 )
 """Files of tests that use `workplace` or `flights_house`: a system is run for them, which takes longer than most files do."""
+SYSTEM = "a system that has run"
+LONG = (
+    SYSTEM,
+    "systems/flights/test_end_to_end.py",
+    "pipelines/test_compute.py",
+    "docs/test_your_own_system.py",
+    "model_registry/test_server.py",
+    "pipelines/test_tables.py",
+    "feature_store/test_maintenance.py",
+    "cli/test_models.py",
+)
+"""What begins first, since it takes long with few tests: begun last, it would leave the other processes without work."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -64,7 +83,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file: str = super()._split_scope(nodeid)
-            return "a system that has run" if file.endswith(LOOK_AT_A_SYSTEM) else file
+            return SYSTEM if file.endswith(LOOK_AT_A_SYSTEM) else file
+
+        def _assign_work_unit(self, node: Any) -> None:
+            first = next((scope for one in LONG for scope in self.workqueue if scope.endswith(one)), None)
+            if first is not None:
+                self.workqueue.move_to_end(first, last=False)
+            super()._assign_work_unit(node)
 
     return Scheduling(config, log)
 
@@ -133,6 +158,21 @@ def reasons(result: dg.ExecuteInProcessResult) -> list[str]:
     ]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread_of_duckdb() -> Iterator[Callable[..., duckdb.DuckDBPyConnection]]:
+    """DuckDB with one thread in this process. Yields what connects with all threads, for the tests of the point-in-time join."""
+    connect = duckdb.connect
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(duckdb, "connect", with_one_thread(connect))
+        yield connect
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings draw no pictures, which takes most of the time of a tiny one. Where pictures matter they are drawn."""
+    monkeypatch.setattr("fti_assets.training.training.pictures", lambda *given: {"roc": b"\x89PNG"})
+
+
 @pytest.fixture(scope="session")
 def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The database of a model registry that holds nothing, to be copied, since making its tables takes seconds."""
@@ -141,6 +181,20 @@ def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file: Path = tmp_path_factory.mktemp("empty_registry") / "mlflow.db"
     connect(f"sqlite:///{file}")
     return file
+
+
+@pytest.fixture(scope="session")
+def put_registry(empty_registry: Path) -> Callable[[Path], ModelRegistry]:
+    """Puts an empty registry where the stores in a folder have theirs."""
+    from fti_assets.model_registry import ModelRegistry
+
+    def put(root: Path) -> ModelRegistry:
+        file = root / "mlflow" / "mlflow.db"
+        file.parent.mkdir(parents=True)
+        shutil.copy(empty_registry, file)
+        return ModelRegistry(f"sqlite:///{file}")
+
+    return put
 
 
 @pytest.fixture(scope="session")

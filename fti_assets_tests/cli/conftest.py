@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -63,25 +65,62 @@ def environment() -> dict[str, str]:
     }
 
 
-def fti_process(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs `fti` as a program of its own in a folder."""
-    command = [sys.executable, "-m", "fti_assets.cli", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=240, check=False)
+COMMANDS = """
+import json, os, sys
+from fti_assets.cli import main
+
+told, codes = sys.argv[1], []
+for n, arguments in enumerate(json.loads(sys.argv[2])):
+    for stream in (1, 2):
+        os.dup2(os.open(f"{told}/{n}.{stream}", os.O_CREAT | os.O_WRONLY), stream)
+    sys.argv[1:] = arguments
+    try:
+        main()
+    except SystemExit as ended:
+        codes.append(ended.code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+with open(f"{told}/codes", "w") as file:
+    json.dump(codes, file)
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+def fti_program(folder: Path, told: Path, *commands: list[str]) -> list[Ended]:
+    """Runs commands of `fti` in a folder, by one program of their own, since to load it takes longer than most commands do.
+
+    Args:
+        folder: where they run.
+        told: a folder for what they write.
+        commands: the arguments of each.
+    """
+    command = [sys.executable, "-c", COMMANDS, str(told), json.dumps(commands)]
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=280, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    codes = json.loads((told / "codes").read_text())
+    written = [[(told / f"{n}.{stream}").read_text(encoding="utf-8") for stream in (1, 2)] for n in range(len(commands))]
+    return [Ended(code or 0, out, err) for code, (out, err) in zip(codes, written, strict=True)]
 
 
 @pytest.fixture(scope="session")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workplace(tmp_path_factory: pytest.TempPathFactory, put_registry: Callable[[Path], object]) -> Path:
     folder = make_folder(tmp_path_factory.mktemp("fti"))
     write_visits(folder / "visits.csv")
-    commands: Sequence[tuple[str, Sequence[str]]] = [
-        ("shop.txt", ["run", "shop"]),
-        ("flights.txt", ["run", "flights", "--first", FIRST, "--last", LAST, "--only", "collection"]),
-    ]
-    for file, arguments in commands:
-        ended = fti_process(folder, *arguments)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        assert ended.stderr == ""
-        (folder / file).write_text(ended.stdout, encoding="utf-8")
+    put_registry(folder / "data")
+    flights = ["run", "flights", "--first", FIRST, "--last", LAST, "--only", "collection"]
+    done = fti_program(folder, tmp_path_factory.mktemp("told"), ["run", "shop"], flights)
+    for file, ended in zip(("shop.txt", "flights.txt"), done, strict=True):
+        assert ended.code == 0, ended.out + ended.err
+        assert ended.err == ""
+        (folder / file).write_text(ended.out, encoding="utf-8")
     return folder
 
 

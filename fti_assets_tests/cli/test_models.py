@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,14 +21,14 @@ from fti_assets_tests.training.programs import DAYS, MODEL, PROMISE, cut_flights
 Fti = Callable[..., Result]
 TINY = "fti_assets_tests.training.programs:tiny"
 PREDICTIONS = Predictions(name="flights", model=MODEL, contract=PROMISE)
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, empty_registry: Path) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory, put_registry: Callable[[Path], ModelRegistry]) -> Path:
     """A folder with one training dataset in the stores below it."""
     folder = tmp_path_factory.mktemp("models")
-    (folder / "data" / "mlflow").mkdir(parents=True)
-    shutil.copy(empty_registry, folder / "data" / "mlflow")
+    put_registry(folder / "data")
     cut_flights(FeatureStore(folder / "data"))
     return folder
 

@@ -13,7 +13,7 @@ from fti_assets.cli import stores
 from fti_assets.collection import LandingZone
 from fti_assets.feature_store import FeatureStore
 from fti_assets.model_registry import ModelRegistry
-from fti_assets_tests.cli.conftest import FIRST, LAST, PREDICTED, fti_process
+from fti_assets_tests.cli.conftest import FIRST, LAST, PREDICTED, Ended, fti_program
 
 Fti = Callable[..., Result]
 
@@ -84,19 +84,26 @@ def test_what_steps_print_stays_in_their_logs(workplace: Path) -> None:
     assert "noise" not in (workplace / "shop.txt").read_text(encoding="utf-8")
 
 
-def test_a_failed_stage_ends_the_job_with_its_reason(workplace: Path) -> None:
-    days = ("--first", "2013-01-13", "--last", "2013-01-13")
-    ended = fti_process(workplace, "run", "flights", "--only", "collection", *days)
-    assert ended.returncode == 1
-    assert "flights_2013-01-13.csv cannot be read: its delivery note" in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert re.search(r"^collection \(reference\) +3 steps", ended.stdout, re.MULTILINE)  # what ended well before it
+@pytest.fixture(scope="module")
+def failed(workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Ended]:
+    """Runs that fail: of a day that was not delivered, and of a training that sees no day."""
+    collection = ["run", "flights", "--only", "collection", "--first", "2013-01-13", "--last", "2013-01-13"]
+    training = ["run", "shop", "--only", "training", "--cutoff", "2025-03-10"]
+    return fti_program(workplace, tmp_path_factory.mktemp("told"), collection, training)
 
 
-def test_a_cutoff_too_early_is_told_by_the_training_stage(workplace: Path) -> None:
-    ended = fti_process(workplace, "run", "shop", "--only", "training", "--cutoff", "2025-03-10")
-    assert ended.returncode == 1
-    assert "none is left to train on: the data begins on 2025-03-01" in ended.stderr
+def test_a_failed_stage_ends_the_job_with_its_reason(failed: list[Ended]) -> None:
+    ended = failed[0]
+    assert ended.code == 1
+    assert "flights_2013-01-13.csv cannot be read: its delivery note" in ended.err
+    assert "Traceback" not in ended.err
+    assert re.search(r"^collection \(reference\) +3 steps", ended.out, re.MULTILINE)  # what ended well before it
+
+
+def test_a_cutoff_too_early_is_told_by_the_training_stage(failed: list[Ended]) -> None:
+    ended = failed[1]
+    assert ended.code == 1
+    assert "none is left to train on: the data begins on 2025-03-01" in ended.err
 
 
 @pytest.mark.parametrize(

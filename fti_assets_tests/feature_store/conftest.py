@@ -1,6 +1,31 @@
+from types import MethodType
+
+import duckdb
 import pytest
 
-from fti_assets.feature_store import FeatureStore
+from fti_assets.feature_store import FeatureStore, in_memory_connection
+
+JOIN = (
+    "test_latest_match.py",
+    "test_odd_inputs_of_the_join.py",
+    "test_on_demand.py",
+    "test_point_in_time.py",
+    "test_window_sums.py",
+)
+"""Tests of the point-in-time join, which must not depend on the order in which threads find rows."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def every_thread_in_the_join(request, one_thread_of_duckdb):
+    """All threads of DuckDB for the tests of the join, in instances of their own."""
+    if request.path.name not in JOIN:
+        yield
+        return
+    assert isinstance(in_memory_connection, MethodType)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(duckdb, "connect", one_thread_of_duckdb)
+        patched.setattr(in_memory_connection.__self__, "_idle", [])
+        yield
 
 
 @pytest.fixture

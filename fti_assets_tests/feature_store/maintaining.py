@@ -2,8 +2,11 @@
 
 import sys
 
+import duckdb
+
 from fti_assets.feature_store import FeatureStore, RetentionPolicy, carry_out, plan_maintenance
 from fti_assets_tests.feature_store.examples import HOUR, day, make_group, rows_of
+from fti_assets_tests.one_thread import with_one_thread
 
 GROUP = make_group()
 KEYS = [f"2024-01-{n:02}" for n in range(1, 7)]
@@ -33,4 +36,5 @@ def main(root):
 
 
 if __name__ == "__main__":
+    duckdb.connect = with_one_thread(duckdb.connect)
     main(sys.argv[1])

@@ -7,11 +7,13 @@ import sys
 import time
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 
 from fti_assets import stores
 from fti_assets.feature_store import FeatureStore
 from fti_assets_tests.feature_store.examples import ARROW, DAYS, T0, YEAR, make_group, rows_of
+from fti_assets_tests.one_thread import with_one_thread
 
 GROUP = make_group()
 ROWS = 20_000
@@ -57,6 +59,7 @@ def days(store, *keys):
 
 
 if __name__ == "__main__":
+    duckdb.connect = with_one_thread(duckdb.connect)
     what, root, *more = sys.argv[1:]
     store = FeatureStore(Path(root), catalog=stores.lake_catalog(), data=stores.lake_data())
     {"publish": publish, "hold": hold, "days": days}[what](store, *more)

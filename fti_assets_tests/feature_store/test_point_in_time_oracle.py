@@ -59,6 +59,7 @@ class Lake:
             self.connection.execute(
                 f"CREATE SCHEMA IF NOT EXISTS lake.superseded; CREATE TABLE IF NOT EXISTS {kept(group)} AS {columns}"
             )
+        self.connection.begin()
         standing = [one for one in history if one.superseded is None]
         past = [one for one in history if one.superseded is not None]
         for name, versions in ((group.table.sql, standing), (kept(group), past)):
@@ -68,6 +69,7 @@ class Lake:
                 written = written.append_column(column, pa.array(times[column], ARROW["timestamp"]))
             self.connection.execute(f"DELETE FROM {name}")
             self.connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM written")
+        self.connection.commit()
 
     def complete(self, selections, spine, **options):
         join = Join.of(selections, at="t", **options)
@@ -92,25 +94,28 @@ def spine_of(rows):
     return pa.table({"row": pa.array(range(len(rows)), pa.int64()), **table})
 
 
-@pytest.mark.parametrize("known", ["what stands", "by row", "for all"])
+KNOWN = {"what stands": None, "by row": "known", "for all": PAST + 2 * MINUTE}
+"""What is seen of the publications: those that stand, or those known at a time of each row, or at one time."""
+
+
 @CHECKED
 @given(publications=PUBLICATIONS, spine=SPINE, ttl=TTLS)
-def test_each_row_sees_what_a_loop_finds(lake, publications, spine, ttl, known):
+def test_each_row_sees_what_a_loop_finds(lake, publications, spine, ttl):
     group = make_group("weather", ttl=ttl)
     history = lake.hold(group, publications)
-    known_at = {"what stands": None, "by row": "known", "for all": PAST + 2 * MINUTE}[known]
     roles = [group.all_features.on(station=role).prefixed(f"{role}_") for role in ("origin", "destination")]
-    found = lake.complete(roles, spine_of(spine), known_at=known_at, event_times=True)
-    assert found["row"].to_pylist() == list(range(len(spine)))
-    for place, role in enumerate(("origin", "destination")):
-        times = found[event_time_column(group, f"{role}_")].to_pylist()
-        seen = list(zip(found[f"{role}_temp"].to_pylist(), times, strict=True))
-        assert seen == [
-            (None, None)
-            if known == "by row" and row[3] is None
-            else oracle.seen(history, (row[place],), row[2], ttl, row[3] if known == "by row" else known_at)
-            for row in spine
-        ]
+    for known, known_at in KNOWN.items():
+        found = lake.complete(roles, spine_of(spine), known_at=known_at, event_times=True)
+        assert found["row"].to_pylist() == list(range(len(spine)))
+        for place, role in enumerate(("origin", "destination")):
+            times = found[event_time_column(group, f"{role}_")].to_pylist()
+            seen = list(zip(found[f"{role}_temp"].to_pylist(), times, strict=True))
+            assert seen == [
+                (None, None)
+                if known == "by row" and row[3] is None
+                else oracle.seen(history, (row[place],), row[2], ttl, row[3] if known == "by row" else known_at)
+                for row in spine
+            ], known
 
 
 WINDOWS = [
@@ -122,20 +127,20 @@ WINDOWS = [
 ]
 
 
-@pytest.mark.parametrize("known", ["what stands", "by row", "for all"])
 @CHECKED
 @given(publications=PUBLICATIONS, spine=SPINE)
-def test_windowed_aggregates_are_what_a_loop_computes(lake, publications, spine, known):
+def test_windowed_aggregates_are_what_a_loop_computes(lake, publications, spine):
     group = make_group("events")
     history = lake.hold(group, publications)
-    known_at = {"what stands": None, "by row": "known", "for all": PAST + 2 * MINUTE}[known]
     selection = group.windowed(*WINDOWS).on(station="origin")
-    found = lake.complete([selection], spine_of(spine), known_at=known_at).to_pylist()
-    for values, (station, _, at, instant) in zip(found, spine, strict=True):
-        unknown = known == "by row" and instant is None
-        for one in WINDOWS:
-            wanted = None if unknown else oracle.figure(one, history, (station,), at, instant if known == "by row" else known_at)
-            assert values[one.name] == (wanted if wanted is None else pytest.approx(wanted, abs=1e-9)), one
+    for known, known_at in KNOWN.items():
+        found = lake.complete([selection], spine_of(spine), known_at=known_at).to_pylist()
+        for values, (station, _, at, instant) in zip(found, spine, strict=True):
+            unknown = known == "by row" and instant is None
+            moment = instant if known == "by row" else known_at
+            for one in WINDOWS:
+                wanted = None if unknown else oracle.figure(one, history, (station,), at, moment)
+                assert values[one.name] == (wanted if wanted is None else pytest.approx(wanted, abs=1e-9)), (known, one)
 
 
 ADDED = [
@@ -147,18 +152,17 @@ ADDED = [
 
 
 @pytest.mark.parametrize("kind", ["float", "int"])
-@pytest.mark.parametrize("known", ["what stands", "for all"])
 @CHECKED
 @given(publications=PUBLICATIONS, spine=SPINE)
-def test_windows_that_are_added_up_are_what_a_loop_computes(lake, publications, spine, known, kind):
+def test_windows_that_are_added_up_are_what_a_loop_computes(lake, publications, spine, kind):
     group = make_group(f"events_{kind}", features=(Feature("temp", kind),))
     history = lake.hold(group, publications)
-    known_at = {"what stands": None, "for all": PAST + 2 * MINUTE}[known]
-    found = lake.complete([group.windowed(*ADDED).on(station="origin")], spine_of(spine), known_at=known_at).to_pylist()
-    for values, (station, _, at, _) in zip(found, spine, strict=True):
-        for one in ADDED:
-            wanted = oracle.figure(one, history, (station,), at, known_at)
-            assert values[one.name] == (wanted if wanted is None else pytest.approx(wanted, abs=1e-9)), one
+    for known_at in (KNOWN["what stands"], KNOWN["for all"]):
+        found = lake.complete([group.windowed(*ADDED).on(station="origin")], spine_of(spine), known_at=known_at).to_pylist()
+        for values, (station, _, at, _) in zip(found, spine, strict=True):
+            for one in ADDED:
+                wanted = oracle.figure(one, history, (station,), at, known_at)
+                assert values[one.name] == (wanted if wanted is None else pytest.approx(wanted, abs=1e-9)), (known_at, one)
 
 
 NUMBERED = Entity("numbered", (Column("n", "int"), Column("since", "timestamp"), Column("word", "string"), Column("yes", "bool")))

@@ -1,5 +1,7 @@
 """The care of the lake as an asset."""
 
+import shutil
+
 import dagster as dg
 import pytest
 
@@ -14,13 +16,19 @@ KEYS = [f"2024-01-{n:02}" for n in range(1, 21)]
 OP = "maintenance__lake"
 
 
-@pytest.fixture
-def store(tmp_path):
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
     """Twenty days in files of their own."""
-    made = FeatureStore(tmp_path / "store")
+    made = FeatureStore(tmp_path_factory.mktemp("template") / "store")
     for n, key in enumerate(KEYS):
         made.publish(GROUP, rows_of(GROUP, *((f"s{m}", day(key).start + HOUR, n + m / 100) for m in range(40))), day(key))
-    return made
+    return made.root
+
+
+@pytest.fixture
+def store(template, tmp_path):
+    """A copy of it, which a lake in a folder may be moved as."""
+    return FeatureStore(shutil.copytree(template, tmp_path / "store"))
 
 
 def materialize(root, registry="", **config):
@@ -61,14 +69,12 @@ def test_only_the_plan(store):
     assert store.snapshots() == before
 
 
-def test_what_a_model_was_trained_from_is_held(store, tmp_path):
-    from fti_assets.model_registry import ModelRegistry
-
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+def test_what_a_model_was_trained_from_is_held(store, tmp_path, put_registry):
+    registry = put_registry(tmp_path)
     snapshot = store.snapshots()[7].number
-    ModelRegistry(uri).log_training(make_contract(), make_record(tags={"snapshot": str(snapshot)}))
+    registry.log_training(make_contract(), make_record(tags={"snapshot": str(snapshot)}))
 
-    said, _ = materialize(store.root, uri, keep_days=0)
+    said, _ = materialize(store.root, registry.tracking_uri, keep_days=0)
 
     assert said["snapshots_held"] == 1
     assert f"| keep | snapshot {snapshot} | held by model flight_delay version 1 |" in said["plan"]

@@ -1,12 +1,9 @@
 """The care of the model registry as an asset."""
 
-import shutil
-
 import dagster as dg
 import pytest
 
 from fti_assets.feature_store import FeatureStore
-from fti_assets.model_registry import ModelRegistry
 from fti_assets.pipelines import LakeResource, RegistryResource, Schedule
 from fti_assets.pipelines.registry_maintenance import registry_maintenance
 from fti_assets_tests.conftest import reasons
@@ -18,11 +15,9 @@ OP = "maintenance__registry"
 
 
 @pytest.fixture
-def registry(tmp_path, empty_registry):
+def registry(tmp_path, put_registry):
     """Of three versions the first is the champion, and the second is rejected."""
-    (tmp_path / "mlflow").mkdir()
-    shutil.copy(empty_registry, tmp_path / "mlflow")
-    made, model = ModelRegistry(f"sqlite:///{tmp_path}/mlflow/mlflow.db"), make_model()
+    made, model = put_registry(tmp_path), make_model()
     for _ in range(3):
         made.log_training(make_contract("delay"), make_record(model))
     made.promote("delay", 1, reason="first", figures={})

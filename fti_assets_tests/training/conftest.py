@@ -1,8 +1,5 @@
-import shutil
-
 import pytest
 
-from fti_assets.model_registry import ModelRegistry
 from fti_assets.training import TrainingRun, XGBoostTrainer
 
 from .examples import write_dataset
@@ -19,8 +16,5 @@ def fitted(data):
 
 
 @pytest.fixture
-def registry(tmp_path, empty_registry):
-    file = tmp_path / "mlflow" / "mlflow.db"
-    file.parent.mkdir()
-    shutil.copy(empty_registry, file)
-    return ModelRegistry(f"sqlite:///{file}")
+def registry(tmp_path, put_registry):
+    return put_registry(tmp_path)

@@ -12,7 +12,7 @@ from .programs import MODEL
 
 
 def few_trees(trial):
-    return XGBoostTrainer(rounds=25, learning_rate=trial.suggest_float("learning_rate", 0.001, 0.5, log=True), max_depth=3)
+    return XGBoostTrainer(rounds=12, learning_rate=trial.suggest_float("learning_rate", 0.001, 0.5, log=True), max_depth=3)
 
 
 @training_program(MODEL, space=few_trees)

@@ -11,6 +11,7 @@ from fti_assets.vocabulary import TimeSplit
 from .programs import DATASET, MODEL, cut_flights
 
 ONE = TrainingRun(threads=1)
+pytestmark = pytest.mark.usefixtures("undrawn")
 BY_TIME = replace(MODEL, dataset=replace(DATASET, split=TimeSplit(validation_days=1, test_days=1)))
 
 

@@ -1,6 +1,5 @@
 """What comes of judging a challenger whose view is no longer that of the champion."""
 
-import shutil
 from dataclasses import replace
 from datetime import date
 
@@ -8,7 +7,6 @@ import pytest
 
 from fti_assets.errors import FtiError
 from fti_assets.feature_store import FeatureStore
-from fti_assets.model_registry import ModelRegistry
 from fti_assets.training import TrainingRun, train, training_program
 from fti_assets.training.challenge import judge_challenger
 
@@ -19,10 +17,9 @@ VIEW = DATASET.view
 SMALLER = replace(MODEL, dataset=replace(DATASET, view=replace(VIEW, features=(VIEW.spine["carrier", "delay"],))))
 
 
-def test_a_champion_that_reads_what_the_dataset_lacks_is_named(tmp_path, empty_registry):
-    (tmp_path / "mlflow").mkdir()
-    shutil.copy(empty_registry, tmp_path / "mlflow" / "mlflow.db")
-    store, registry = FeatureStore(tmp_path), ModelRegistry(f"sqlite:///{tmp_path}/mlflow/mlflow.db")
+@pytest.mark.usefixtures("undrawn")
+def test_a_champion_that_reads_what_the_dataset_lacks_is_named(tmp_path, registry):
+    store = FeatureStore(tmp_path)
     cut_flights(store)
     champion = train(tiny, store, registry, run=ONE).version
     registry.promote(MODEL.name, champion.version, reason="first", figures={})

@@ -11,6 +11,8 @@ from fti_assets.training import TrainingRun, train
 
 from . import programs
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 HOLDER = """
 import fcntl, sys
 with open(sys.argv[1], "w") as file:

@@ -16,6 +16,7 @@ from . import searched
 from .programs import MODEL, cut_flights, tiny
 
 ONE = TrainingRun(threads=1)
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,12 @@ def numbers(data):
     return type(data)(data.folder, data.view, TRANSFORMATIONS)
 
 
+@pytest.fixture(scope="module")
+def whole(numbers):
+    """A training without a break."""
+    return TRAINER.fit(numbers, TrainingRun(threads=1))
+
+
 def weights(fitted, folder):
     folder.mkdir()
     return hashlib.sha256(fitted.model.save(folder).read_bytes()).hexdigest()
@@ -40,8 +46,7 @@ def killed_after(epoch):
 
 
 @pytest.mark.parametrize("epoch", [0, 2])
-def test_a_training_that_goes_on_ends_as_one_without_a_break(epoch, numbers, tmp_path):
-    whole = TRAINER.fit(numbers, TrainingRun(threads=1))
+def test_a_training_that_goes_on_ends_as_one_without_a_break(epoch, numbers, whole, tmp_path):
     kept = tmp_path / "checkpoints"
     with pytest.raises(Killed):
         TRAINER.fit(numbers, TrainingRun(threads=1, checkpoints=kept, progress=killed_after(epoch)))
@@ -54,7 +59,7 @@ def test_a_training_that_goes_on_ends_as_one_without_a_break(epoch, numbers, tmp
     assert resumed.learning_curve == whole.learning_curve
 
 
-def test_a_training_that_was_killed_goes_on(numbers, tmp_path):
+def test_a_training_that_was_killed_goes_on(numbers, whole, tmp_path):
     code = f"""
 import os, signal
 from pathlib import Path
@@ -75,7 +80,6 @@ TRAINER.fit(data, TrainingRun(threads=1, checkpoints=Path({str(tmp_path / "kept"
 
     resumed = TRAINER.fit(numbers, TrainingRun(threads=1, checkpoints=tmp_path / "kept"))
 
-    whole = TRAINER.fit(numbers, TrainingRun(threads=1))
     assert weights(resumed, tmp_path / "a") == weights(whole, tmp_path / "b")
 
 
@@ -132,9 +136,8 @@ def test_a_loss_that_is_no_number_ends_the_training(numbers):
         replace(TRAINER, learning_rate=1e30).fit(numbers, TrainingRun(threads=1))
 
 
-def test_a_category_that_was_never_seen_lies_at_zero(numbers):
-    network = TRAINER.fit(numbers, TrainingRun(threads=1)).model.network
-    assert not network.embeddings[0].weight[0].any()
+def test_a_category_that_was_never_seen_lies_at_zero(whole):
+    assert not whole.model.network.embeddings[0].weight[0].any()
 
 
 def test_only_the_newest_checkpoint_stays(numbers, tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -49,14 +50,26 @@ def as_trained(data, transformations):
     return type(data)(data.folder, data.view, transformations)
 
 
+@pytest.fixture(scope="module")
+def once(data):
+    """What a trainer makes of the data, trained once for the tests that only look at it; and the lines that it told."""
+
+    @cache
+    def train(trainer, transformations):
+        told = []
+        return trainer.fit(as_trained(data, transformations), replace(ONE, progress=told.append)), told
+
+    return train
+
+
 def artefact_hash(fitted, folder):
     folder.mkdir()
     return hashlib.sha256(fitted.model.save(folder).read_bytes()).hexdigest()
 
 
 @every_trainer
-def test_it_finds_what_is_in_the_data(trainer, transformations, data):
-    fitted = trainer.fit(as_trained(data, transformations), ONE)
+def test_it_finds_what_is_in_the_data(trainer, transformations, data, once):
+    fitted, _ = once(trainer, transformations)
 
     figures = binary_metrics(data.labels("test"), fitted.model.predict(data.split("test")))
     assert figures["auc"] > 0.78
@@ -65,23 +78,24 @@ def test_it_finds_what_is_in_the_data(trainer, transformations, data):
 
 
 @every_trainer
-def test_the_same_training_gives_the_same_bytes(trainer, transformations, data, tmp_path):
-    made = as_trained(data, transformations)
-    assert artefact_hash(trainer.fit(made, ONE), tmp_path / "a") == artefact_hash(trainer.fit(made, ONE), tmp_path / "b")
+def test_the_same_training_gives_the_same_bytes(trainer, transformations, data, once, tmp_path):
+    first, _ = once(trainer, transformations)
+    again = trainer.fit(as_trained(data, transformations), ONE)
+    assert artefact_hash(first, tmp_path / "a") == artefact_hash(again, tmp_path / "b")
 
 
 @every_trainer
-def test_another_seed_gives_another_model(trainer, transformations, data, tmp_path):
+def test_another_seed_gives_another_model(trainer, transformations, data, once, tmp_path):
     if trainer is LINEAR:
         pytest.skip("nothing is drawn at random in a logistic regression")
-    made = as_trained(data, transformations)
-    other = replace(ONE, seed=1)
-    assert artefact_hash(trainer.fit(made, ONE), tmp_path / "a") != artefact_hash(trainer.fit(made, other), tmp_path / "b")
+    first, _ = once(trainer, transformations)
+    other = trainer.fit(as_trained(data, transformations), replace(ONE, seed=1))
+    assert artefact_hash(first, tmp_path / "a") != artefact_hash(other, tmp_path / "b")
 
 
 @every_trainer
-def test_the_saved_model_is_the_trained_one(trainer, transformations, data, tmp_path):
-    model = trainer.fit(as_trained(data, transformations), ONE).model
+def test_the_saved_model_is_the_trained_one(trainer, transformations, data, once, tmp_path):
+    model = once(trainer, transformations)[0].model
     file = model.save(tmp_path)
 
     read = read_model(file.name, file.read_bytes(), source=str(file))
@@ -93,8 +107,8 @@ def test_the_saved_model_is_the_trained_one(trainer, transformations, data, tmp_
 
 
 @every_trainer
-def test_one_row_is_predicted_as_among_many(trainer, transformations, data):
-    model = trainer.fit(as_trained(data, transformations), ONE).model
+def test_one_row_is_predicted_as_among_many(trainer, transformations, data, once):
+    model = once(trainer, transformations)[0].model
     rows = data.split("test").slice(0, 20)
 
     alone = np.concatenate([model.predict(rows.slice(n, 1)) for n in range(20)])
@@ -104,8 +118,8 @@ def test_one_row_is_predicted_as_among_many(trainer, transformations, data):
 
 
 @every_trainer
-def test_unseen_and_missing_values_have_a_result(trainer, transformations, data):
-    model = trainer.fit(as_trained(data, transformations), ONE).model
+def test_unseen_and_missing_values_have_a_result(trainer, transformations, data, once):
+    model = once(trainer, transformations)[0].model
     rows = data.split("test").slice(0, 3)
     position = rows.column_names.index("carrier")
     unseen = rows.set_column(position, "carrier", pa.array(["ZZ", "ZZ", "ZZ"]))
@@ -118,10 +132,10 @@ def test_unseen_and_missing_values_have_a_result(trainer, transformations, data)
 
 
 @every_trainer
-def test_positive_rows_may_weigh_more(trainer, transformations, data):
-    made = as_trained(data, transformations)
-    plain = trainer.fit(made, ONE).model.predict(data.split("test")).mean()
-    heavy = replace(trainer, class_weight="balanced").fit(made, ONE).model.predict(data.split("test")).mean()
+def test_positive_rows_may_weigh_more(trainer, transformations, data, once):
+    plain = once(trainer, transformations)[0].model.predict(data.split("test")).mean()
+    balanced = replace(trainer, class_weight="balanced").fit(as_trained(data, transformations), ONE)
+    heavy = balanced.model.predict(data.split("test")).mean()
 
     assert data.labels("train").mean() < 0.4
     assert plain == pytest.approx(data.labels("train").mean(), abs=0.05)
@@ -135,9 +149,8 @@ def test_a_weight_that_is_none_is_refused(trainer, transformations, data):
 
 
 @every_trainer
-def test_it_tells_how_it_goes(trainer, transformations, data):
-    told = []
-    trainer.fit(as_trained(data, transformations), TrainingRun(threads=1, progress=told.append))
+def test_it_tells_how_it_goes(trainer, transformations, once):
+    _, told = once(trainer, transformations)
     assert told
 
 
@@ -198,8 +211,8 @@ def test_rows_of_one_class_are_refused(trainer, transformations, tmp_path):
 
 
 @every_trainer
-def test_missing_texts_of_pandas_are_missing(trainer, transformations, data):
-    model = trainer.fit(as_trained(data, transformations), ONE).model
+def test_missing_texts_of_pandas_are_missing(trainer, transformations, data, once):
+    model = once(trainer, transformations)[0].model
     rows = data.split("test").slice(0, 3).to_pandas()
 
     expected = model.predict(rows.assign(carrier=None))

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from fti_assets.feature_store import FeatureStore
-from fti_assets.model_registry import ModelRegistry
 from fti_assets.training import TrainingData, TrainingRun, XGBoostTrainer, evaluate, judge, train
 from fti_assets.vocabulary import Costs, Gate
 
@@ -23,11 +22,11 @@ PROGRAM = replace(programs.tiny, model=MODEL, baseline=("carrier",))
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory):
+def stores(tmp_path_factory, put_registry):
     root = tmp_path_factory.mktemp("stores")
     store = FeatureStore(root / "lake")
     programs.cut_flights(store)
-    return store, ModelRegistry(f"sqlite:///{root}/mlflow.db")
+    return store, put_registry(root)
 
 
 @pytest.fixture(scope="module")

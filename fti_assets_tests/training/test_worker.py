@@ -30,9 +30,10 @@ runpy.run_module("fti_assets.training.worker", run_name="__main__")
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
+def root(tmp_path_factory, put_registry):
     """Stores with one training dataset."""
     made = tmp_path_factory.mktemp("stores")
+    put_registry(made)
     cut_flights(FeatureStore(made))
     return made
 
