@@ -4,6 +4,7 @@ Importing it imports no framework.
 """
 
 from fti_assets.predictive_models.errors import ModelFileError
+from fti_assets.predictive_models.forest import ForestModel, to_forest
 from fti_assets.predictive_models.formats import FORMATS, read_model
 from fti_assets.predictive_models.onnx import OnnxModel, to_onnx
 from fti_assets.predictive_models.predictive_model import PredictiveModel
@@ -13,6 +14,7 @@ from fti_assets.predictive_models.xgboost import XGBoostModel
 
 __all__ = [
     "FORMATS",
+    "ForestModel",
     "ModelFileError",
     "OnnxModel",
     "PredictiveModel",
@@ -20,5 +22,6 @@ __all__ = [
     "TorchModel",
     "XGBoostModel",
     "read_model",
+    "to_forest",
     "to_onnx",
 ]

@@ -50,3 +50,9 @@ class Description:
             raise ModelFileError(
                 f"The description in {source} cannot be read: {error!r}.", next_step="Restore the file from a backup."
             ) from error
+
+
+def safetensors_metadata(content: bytes) -> dict[str, str]:
+    """The metadata of a file in safetensors' format: JSON behind its length in eight bytes."""
+    length = int.from_bytes(content[:8], "little")
+    return dict(json.loads(content[8 : 8 + length]).get("__metadata__", {}))

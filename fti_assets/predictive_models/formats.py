@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from fti_assets.errors import not_found
+from fti_assets.predictive_models.forest import ForestModel
 from fti_assets.predictive_models.onnx import OnnxModel
 from fti_assets.predictive_models.predictive_model import PredictiveModel
 from fti_assets.predictive_models.sklearn import SklearnModel
@@ -16,6 +17,7 @@ FORMATS: Mapping[str, Callable[..., PredictiveModel]] = {
     TorchModel.FILE: TorchModel.from_bytes,
     SklearnModel.FILE: SklearnModel.from_bytes,
     OnnxModel.FILE: OnnxModel.from_bytes,
+    ForestModel.FILE: ForestModel.from_bytes,
 }
 """What reads each kind of model file from its bytes."""
 

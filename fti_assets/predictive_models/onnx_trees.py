@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from fti_assets.predictive_models.booster import BoosterTrees, Tree, categories_of
 
 _LESS, _MEMBER = 1, 6
 _SUM = 1
@@ -32,7 +33,7 @@ class _Nodes:
     false_is_leaf: list[int] = field(default_factory=list)
     leaves: list[float] = field(default_factory=list)
 
-    def add_tree(self, tree: Mapping[str, Any]) -> None:
+    def add_tree(self, tree: Tree) -> None:
         left, right = tree["left_children"], tree["right_children"]
         inner = [n for n in range(len(left)) if left[n] != -1]
         first = len(self.features)
@@ -41,7 +42,7 @@ class _Nodes:
         if not inner:  # a tree that is one leaf: whatever the row holds, it comes to that leaf
             self._node(0, math.inf, _LESS, missing_true=True)
             self._children((tree["split_conditions"][0], None), (tree["split_conditions"][0], None))
-        categories = _categories(tree)
+        categories = categories_of(tree)
         for n in inner:
             missing_left = bool(tree["default_left"][n])
             # XGBoost goes left below a number, and right where the category is among the node's.
@@ -70,12 +71,6 @@ class _Nodes:
                 places.append(node)
 
 
-def _categories(tree: Mapping[str, Any]) -> dict[int, list[int]]:
-    """The categories of each node that splits by them."""
-    pieces = zip(tree["categories_nodes"], tree["categories_segments"], tree["categories_sizes"], strict=True)
-    return {node: tree["categories"][start : start + size] for node, start, size in pieces}
-
-
 def trees_to_onnx(booster: Any, columns: int, metadata: Mapping[str, str]) -> bytes:
     """The graph `matrix (rows, columns) float32 -> probability (rows, 1) float32` of a booster for binary labels.
 
@@ -83,13 +78,16 @@ def trees_to_onnx(booster: Any, columns: int, metadata: Mapping[str, str]) -> by
         booster: a fitted `xgboost.Booster` with the objective `binary:logistic`.
         columns: number of columns of the matrix.
         metadata: kept in the file.
+
+    Raises:
+        DefinitionError: the booster predicts something else.
     """
     import numpy as np
     from onnx import TensorProto, helper, numpy_helper
 
-    learner = json.loads(bytes(booster.save_raw("json")))["learner"]
+    written = BoosterTrees.of(booster)
     nodes = _Nodes()
-    for tree in learner["gradient_booster"]["model"]["trees"]:
+    for tree in written.trees:
         nodes.add_tree(tree)
     attributes = {
         "n_targets": 1,
@@ -117,15 +115,9 @@ def trees_to_onnx(booster: Any, columns: int, metadata: Mapping[str, str]) -> by
         "trees",
         [helper.make_tensor_value_info("matrix", TensorProto.FLOAT, ["rows", columns])],
         [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["rows", 1])],
-        [numpy_helper.from_array(np.array([_base_margin(learner)], np.float32), "base")],
+        [numpy_helper.from_array(np.array([written.base_margin], np.float32), "base")],
     )
     opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
     helper.set_model_props(model, dict(metadata))
     return bytes(model.SerializeToString())
-
-
-def _base_margin(learner: Mapping[str, Any]) -> float:
-    """What every row starts from, in log-odds; XGBoost keeps it as a probability."""
-    share = float(learner["learner_model_param"]["base_score"].strip("[]"))
-    return math.log(share / (1 - share))

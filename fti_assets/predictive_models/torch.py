@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fti_assets.predictive_models.description import KEY, Description
+from fti_assets.predictive_models.description import KEY, Description, safetensors_metadata
 from fti_assets.predictive_models.errors import ModelFileError
 from fti_assets.transformations import FittedTransformations, FloatArray, MatrixArray, MatrixColumn, Rows
 
@@ -158,7 +158,7 @@ class TorchModel:
             weights = load(content)
         except SafetensorError as error:
             raise ModelFileError(f"safetensors cannot read {source} ({len(content):,} bytes): {error}.") from error
-        described = Description.read(_metadata(content).get(KEY), source)
+        described = Description.read(safetensors_metadata(content).get(KEY), source)
         try:
             shape = NetworkShape.read(dict(described.settings))
             with torch.device("meta"):  # takes no memory, whatever the description claims
@@ -182,11 +182,3 @@ def _check_sizes(sketch: dict[str, Any], weights: dict[str, Any]) -> None:
     for name, described in sketch.items():
         if described.shape != weights[name].shape:
             raise ValueError(f"'{name}' is {tuple(weights[name].shape)}, and described as {tuple(described.shape)}")
-
-
-def _metadata(content: bytes) -> dict[str, str]:
-    """The metadata of a file in safetensors' format: JSON behind its length in eight bytes."""
-    import json
-
-    length = int.from_bytes(content[:8], "little")
-    return dict(json.loads(content[8 : 8 + length]).get("__metadata__", {}))

@@ -1,7 +1,7 @@
 """Fetches a version from the registry into a folder of the server's own. It runs as a process of its own, for some seconds.
 
 MLflow and the training frameworks take seconds and hundreds of megabytes to be imported; so the server does not. The version is
-verified, translated into ONNX where that is possible, and held against itself, all before the server hears of it.
+verified, translated into a quicker form where that is possible, and held against itself, all before the server hears of it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _prepare(registry: ModelRegistry, version: ModelVersion, content: bytes, mad
     rows = check_rows(model, _example(registry, version))
     predicted = plain_predictions(model, rows).tolist()
     (made / CHECK).write_text(json.dumps({"rows": rows, "predictions": predicted}))
-    untranslated = _translate(model, rows, predicted, made)
+    translation, untranslated = _translate(model, rows, predicted, made)
     return KeptVersion(
         folder=made,
         model=version.name,
@@ -68,26 +68,26 @@ def _prepare(registry: ModelRegistry, version: ModelVersion, content: bytes, mad
         file=file,
         kind=type(model).__name__,
         sha256={one.name: sha256_of(one) for one in sorted(made.iterdir())},
+        translation=translation,
         untranslated=untranslated,
         registered_at=version.created_at.isoformat(timespec="seconds"),
     )
 
 
-def _translate(model: PredictiveModel, rows: list[list[Any]], predicted: list[float], made: Path) -> str:
-    """Writes the model as ONNX, where there is a translation that says the same. Returns why not."""
-    from fti_assets.predictive_models import to_onnx
+def _translate(model: PredictiveModel, rows: list[list[Any]], predicted: list[float], made: Path) -> tuple[str, str]:
+    """Writes a quicker form of the model: trees as a forest, a network as ONNX. Returns its file, or why there is none."""
+    from fti_assets.predictive_models import XGBoostModel, to_forest, to_onnx
     from fti_assets.serving.check_rows import TOLERANCE, furthest
     from fti_assets.transformations import RowEncoder
 
     try:
-        translated = to_onnx(model)
+        translated = to_forest(model) if isinstance(model, XGBoostModel) else to_onnx(model)
     except DefinitionError as error:
-        return str(error)
+        return "", str(error)
     distance = furthest(translated.predict_matrix(RowEncoder(translated.transformations).matrix(rows)), predicted)
     if distance > TOLERANCE:
-        return f"Its translation into ONNX is up to {distance:.1e} away from it; {TOLERANCE:.0e} is allowed."
-    translated.save(made)
-    return ""
+        return "", f"Its translation, a {type(translated).__name__}, is up to {distance:.1e} away; {TOLERANCE:.0e} is allowed."
+    return translated.save(made).name, ""
 
 
 def _example(registry: ModelRegistry, version: ModelVersion) -> pa.Table | None:

@@ -25,7 +25,7 @@ class Scorer:
     Args:
         kept: the version on the server's own disk.
         view_version: of the feature view that it was trained on.
-        model: what predicts: its translation into ONNX, or the model itself.
+        model: what predicts: its quicker form, or the model itself.
         names: of the values of a row, in their order.
         load_plain: gives the model as it was registered, which may take seconds.
     """

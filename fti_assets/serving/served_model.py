@@ -12,7 +12,7 @@ from fti_assets.predictive_models import PredictiveModel, read_model
 from fti_assets.serving.check_rows import TOLERANCE, furthest
 from fti_assets.serving.errors import ServingError
 from fti_assets.serving.scoring import Scorer, one_thread
-from fti_assets.serving.version_files import TRANSLATION, KeptVersion, VersionFolder
+from fti_assets.serving.version_files import KeptVersion, VersionFolder
 
 if TYPE_CHECKING:
     from fti_assets.vocabulary import Model
@@ -100,7 +100,7 @@ class ServedModel:
                 f"{self.name} version {kept.version} {trained}, but the contract has the view '{view.versioned_name}'.",
                 next_step="Train it on this view, or start a server with the contract that it was trained on.",
             )
-        if TRANSLATION in kept.sha256:
+        if kept.translation:
             try:
                 return self._checked(kept, translated=True)
             except ServingError as error:
@@ -123,7 +123,7 @@ class ServedModel:
         def load_plain() -> PredictiveModel:
             return read_model(kept.file, kept.read(kept.file), source=f"{self.name} version {kept.version}")
 
-        file = TRANSLATION if translated else kept.file
+        file = kept.translation if translated else kept.file
         model = one_thread(read_model(file, kept.read(file), source=f"{kept.folder / file}"))
         self._check_features(model, kept.version)
         assert kept.view_version is not None  # `prepare` has compared it

@@ -16,7 +16,7 @@ from typing import Any
 
 from fti_assets.serving.errors import ServingError
 
-DESCRIPTION, CHECK, TRANSLATION, LAST = "version.json", "check.json", "model.onnx", "champion.json"
+DESCRIPTION, CHECK, LAST = "version.json", "check.json", "champion.json"
 _AGAIN = "It is fetched again from the registry."
 
 
@@ -32,7 +32,8 @@ class KeptVersion:
         file: the model file, as it was registered.
         kind: the class of the model in it.
         sha256: of each file, by its name; the one of `file` is the registry's.
-        untranslated: why there is no `model.onnx`; empty where there is one.
+        translation: the file with the quicker form of the model; empty where there is none.
+        untranslated: why there is none; empty where there is one.
         registered_at: as ISO 8601.
     """
 
@@ -43,6 +44,7 @@ class KeptVersion:
     file: str
     kind: str
     sha256: Mapping[str, str]
+    translation: str = ""
     untranslated: str = ""
     registered_at: str = ""
 

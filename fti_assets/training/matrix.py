@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +91,7 @@ def _kept(data: TrainingData, workspace: Path) -> Path:
         workspace.mkdir(parents=True, exist_ok=True)
         work = Path(mkdtemp(prefix=".writing-", dir=workspace))
         try:
-            _write(data, work)
+            _write(data, work, keep=True)
             with suppress(OSError):  # another process was first
                 work.rename(folder)
         finally:
@@ -98,19 +99,30 @@ def _kept(data: TrainingData, workspace: Path) -> Path:
     return folder
 
 
-def _write(data: TrainingData, folder: Path) -> None:
+def _write(data: TrainingData, folder: Path, *, keep: bool = False) -> None:
+    """Writes the matrices; those that are kept are on the disk when it returns."""
     _require_two_classes(data)
     transformations = data.fit_transformations()
     for name in _SPLITS:
         shape = (data.rows[name], len(transformations.columns))
-        values = np.memmap(folder / f"{name}.f32", dtype=np.float32, mode="w+", shape=shape)
-        start = 0
-        for batch in data.batches(name, data.feature_names):
+        mapped = np.memmap(folder / f"{name}.f32", dtype=np.float32, mode="w+", shape=shape)
+        values, start = np.asarray(mapped), 0
+        for batch in _read_ahead(data.batches(name, data.feature_names)):
             transformations.matrix(batch, into=values[start : start + batch.num_rows])
             start += batch.num_rows
-        values.flush()
+        if keep:
+            mapped.flush()
     (folder / _FITTED).write_text(json.dumps(transformations.as_data()))
     pa.default_memory_pool().release_unused()  # what the reading of the files needed is not kept while a model is fitted
+
+
+def _read_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The batches; while one is worked on, the next is read."""
+    with ThreadPoolExecutor(1, thread_name_prefix="read ahead") as pool:
+        coming = pool.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, batches, None)
+            yield batch
 
 
 def _require_two_classes(data: TrainingData) -> None:

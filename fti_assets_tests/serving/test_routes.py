@@ -24,7 +24,7 @@ def test_health_says_how_all_stands(server):
     assert state.json["clock"] == {"now": "2024-01-10T12:00:00Z", "is": "given"}
     assert state.json["online_store"] == "answers"
     model = state.json["models"]["flight_delay"]
-    assert (model["champion"], model["registry"], model["problem"], model["predicts_by"]) == (2, "answers", None, "OnnxModel")
+    assert (model["champion"], model["registry"], model["problem"], model["predicts_by"]) == (2, "answers", None, "ForestModel")
 
 
 def test_metrics_count_requests_rows_and_what_was_missing(server):

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from fti_assets.model_registry import ModelVersion
-from fti_assets.predictive_models import OnnxModel, SklearnModel
+from fti_assets.predictive_models import ForestModel, SklearnModel
 from fti_assets.serving.check_rows import check_rows, furthest, plain_predictions
 from fti_assets.serving.errors import RequestError, ServingError
 from fti_assets.serving.fetching import fetch
 from fti_assets.serving.served_model import ServedModel
-from fti_assets.serving.version_files import CHECK, DESCRIPTION, TRANSLATION, VersionFolder, sha256_of
+from fti_assets.serving.version_files import CHECK, DESCRIPTION, VersionFolder, sha256_of
 from fti_assets_tests.serving.contracts import MODEL, NOW, VIEW
 from fti_assets_tests.serving.examples import make_linear_model, make_model, training_rows
 
@@ -46,7 +46,7 @@ def described(kept, **changes):
 def test_the_quick_way_and_the_plain_one_agree(kept):
     served = ServedModel(MODEL, kept)
     scorer = served.prepare(kept.last())
-    assert isinstance(scorer.model, OnnxModel)
+    assert isinstance(scorer.model, ForestModel)
     rows = check_rows(scorer.plain, training_rows(50), count=2_000)
     assert [feature.name for feature in scorer.plain.transformations.features] == list(scorer.names)
     plain = plain_predictions(scorer.plain, rows)
@@ -67,9 +67,9 @@ def test_check_rows_hold_nulls_unknown_categories_and_all_types():
 
 def test_a_translation_that_predicts_something_else_is_not_used(kept):
     """The other one is whole, but of another model."""
-    from fti_assets.predictive_models import to_onnx
+    from fti_assets.predictive_models import to_forest
 
-    to_onnx(make_model(5)).save(kept.last().folder)
+    to_forest(make_model(5)).save(kept.last().folder)
     scorer = ServedModel(MODEL, kept).prepare(described(kept))
     assert scorer.path == "XGBoostModel"
 
@@ -83,7 +83,7 @@ def test_a_version_that_predicts_something_else_is_refused(kept):
         ServedModel(MODEL, kept).prepare(described(kept))
 
 
-@pytest.mark.parametrize("file", [TRANSLATION, CHECK])
+@pytest.mark.parametrize("file", [ForestModel.FILE, CHECK])
 def test_a_kept_file_that_was_changed_is_refused(kept, file):
     path = kept.last().folder / file
     path.write_bytes(path.read_bytes() + b" ")
