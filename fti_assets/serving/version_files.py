@@ -44,8 +44,8 @@ class KeptVersion:
     file: str
     kind: str
     sha256: Mapping[str, str]
-    translation: str = ""
-    untranslated: str = ""
+    translation: str
+    untranslated: str
     registered_at: str = ""
 
     @property
