@@ -1,5 +1,5 @@
-# The inference server. It answers from the online store and keeps copies of the champion; MLflow and ONNX are for the process that
-# fetches a new version, and are never loaded by the server itself. A champion that is a network needs the extra torch as well.
+# The inference server. It answers from the online store and keeps copies of the champion; MLflow and XGBoost are for the process that
+# fetches a new version; the server itself never loads MLflow. A champion that is a network needs the extra torch as well.
 # Build from the root of the repository: docker build -f deploy/images/serving.Dockerfile -t fti-serving .
 FROM python:3.11-slim
 
