@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import time
 
 _PIECE = 1 << 18
+_IDLE = 1.0
+"""Seconds without a request after which the server may have closed a connection: it is looked at before it is used again."""
 
 
 class Connection:
@@ -17,6 +21,7 @@ class Connection:
         self.is_busy = False
         self.socket: socket.socket | None = None
         self._had = b""
+        self._used = 0.0
 
     def open(self) -> socket.socket:
         self.socket = socket.create_connection(("127.0.0.1", self._port), timeout=5)
@@ -26,6 +31,11 @@ class Connection:
 
     def ask(self, request: bytes, number: int, due: int) -> None:
         self.due, self.number, self.is_busy = due, number, True
+        now = time.monotonic()
+        if self.socket is not None and now - self._used > _IDLE and select.select([self.socket], [], [], 0)[0]:
+            self.socket.close()
+            self.socket = None
+        self._used = now
         (self.socket or self.open()).sendall(request)
 
     def answer(self) -> bytes | None:

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from fti_assets.cli import api_keys, datasets, features, lake, land, models, online, predictions, run, serve, status, stream
+from fti_assets.cli.extras import missing_extra
 from fti_assets.cli.terminal import say
 from fti_assets.errors import FtiError
 
@@ -32,10 +33,11 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except FtiError as error:
-            if ctx.params.get("debug"):
+        except (FtiError, ModuleNotFoundError) as error:
+            said = error if isinstance(error, FtiError) else missing_extra(error)
+            if said is None or ctx.params.get("debug"):
                 raise
-            say(str(error), "red", stderr=True)
+            say(str(said), "red", stderr=True)
             raise typer.Exit(1) from error
 
 

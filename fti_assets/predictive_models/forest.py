@@ -6,6 +6,7 @@ most of what a server spends on one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,20 +22,18 @@ from fti_assets.predictive_models.predictive_model import PredictiveModel
 from fti_assets.predictive_models.xgboost import XGBoostModel
 from fti_assets.transformations import FittedTransformations, FloatArray, MatrixArray, Rows, RowsError
 
-NODE = np.dtype(
-    [("split", "f4"), ("feature", "u4"), ("left", "u4"), ("right", "u4"), ("word", "u4"), ("last", "f4"), ("rest", "u4")]
-)
-"""A node, of 28 bytes, as it is walked.
+NODE = np.dtype([("split", "f4"), ("feature", "u2"), ("rest", "u2"), ("left", "u4"), ("word", "u4")])
+"""A node, of 16 bytes, as it is walked: four share a line of the processor's memory, and two children stand side by side.
 
 A row goes left below `split`, or, where `rest` says so, if the bit of its category is set: bit `category % 64` of the word
-`word + category // 64`, where a category beyond `last` counts as `last`. A leaf is its own child, and has its weight as `split`.
+`word + category // 64`. The right child stands behind the left one. A leaf is its own child, and has its weight as `split`.
 """
-BY_CATEGORY, MISSING_LEFT = 1, 2
-"""Bits of `rest`: the node splits by categories; a row whose value is missing goes left."""
+BY_CATEGORY, MISSING_LEFT, INNER = 1, 2, 4
+"""Bits of `rest`: the node splits by categories; a row whose value is missing goes left; it is no leaf."""
 _BITS = 64
 _MOST_DEEP = 64
-_MOST_CATEGORIES = 1 << 24
-"""So many whole numbers float32 holds."""
+_MOST_COLUMNS = 1 << 16
+_MOST_WORDS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +45,7 @@ class ForestModel:
         roots: the first node of each tree.
         depths: for each tree how many steps lead from its root to its deepest leaf.
         words: the categories for which rows go left, as bits.
+        node_words: how many words each node has that splits by categories; a category beyond them counts as their last.
         base_margin: what every row starts from, in log-odds.
         transformations: fitted on the training split.
         label: name of what is predicted.
@@ -55,6 +55,7 @@ class ForestModel:
     roots: npt.NDArray[np.uint32] = field(repr=False)
     depths: npt.NDArray[np.uint32] = field(repr=False)
     words: npt.NDArray[np.uint64] = field(repr=False)
+    node_words: int
     base_margin: float
     transformations: FittedTransformations
     label: str
@@ -75,14 +76,15 @@ class ForestModel:
         if matrix.shape[1] != len(self.transformations.columns):  # the compiled code looks at no borders
             raise RowsError(f"The matrix has {matrix.shape[1]} columns, but the model reads {len(self.transformations.columns)}.")
         known = np.require(matrix, np.float32, ["C", "W"])  # for other arrays the code would be compiled again
-        found = np.empty(len(known), np.float32)
-        margins(known, self.nodes, self.roots, self.depths, self.words, np.float32(self.base_margin), found)
+        found, last = np.empty(len(known), np.float32), np.float32(self.node_words * _BITS - 1)
+        margins(known, self.nodes, self.roots, self.depths, self.words, last, np.float32(self.base_margin), found)
         return 1.0 / (1.0 + np.exp(-found.astype(np.float64)))
 
     def save(self, folder: Path) -> Path:
         from safetensors.numpy import save
 
-        described = Description(transformations=self.transformations, label=self.label, settings={"base_margin": self.base_margin})
+        settings = {"base_margin": self.base_margin, "node_words": self.node_words}
+        described = Description(transformations=self.transformations, label=self.label, settings=settings)
         columns = {name: np.ascontiguousarray(self.nodes[name]) for name in NODE.names or ()}
         arrays = {**columns, "roots": self.roots, "depths": self.depths, "words": self.words}
         path = folder / self.FILE
@@ -111,13 +113,13 @@ class ForestModel:
             roots, depths, words = (
                 _typed(arrays, name, np.dtype(kind)) for name, kind in (("roots", "u4"), ("depths", "u4"), ("words", "u8"))
             )
-            _check(nodes, roots, depths, words, len(described.transformations.columns))
-            base_margin = float(described.settings["base_margin"])
+            base_margin, node_words = float(described.settings["base_margin"]), int(described.settings["node_words"])
+            _check(nodes, roots, depths, len(words) - node_words, node_words, len(described.transformations.columns))
         except (KeyError, ValueError, TypeError) as error:
             raise ModelFileError(
                 f"The trees in {source} do not fit together: {error}.", next_step="Restore the file from a backup."
             ) from error
-        return cls(nodes, roots, depths, words, base_margin, described.transformations, described.label)
+        return cls(nodes, roots, depths, words, node_words, base_margin, described.transformations, described.label)
 
 
 def to_forest(model: PredictiveModel) -> ForestModel:
@@ -128,45 +130,49 @@ def to_forest(model: PredictiveModel) -> ForestModel:
     """
     if not isinstance(model, XGBoostModel):
         raise DefinitionError(f"A {type(model).__name__} has no trees that can be walked.", next_step="An XGBoostModel has.")
-    booster = BoosterTrees.of(model.booster)
-    made = _Forest()
-    for tree in booster.trees:
-        made.add(tree)
+    booster, columns = BoosterTrees.of(model.booster), len(model.transformations.columns)
+    if columns > _MOST_COLUMNS:
+        raise DefinitionError(f"The trees read {columns:,} columns; {_MOST_COLUMNS:,} can be walked.")
+    made = _Forest(booster.trees)
     return made.model(booster.base_margin, model.transformations, model.label)
 
 
 class _Forest:
     """Nodes of trees, added tree by tree."""
 
-    def __init__(self) -> None:
+    def __init__(self, trees: Sequence[Tree]) -> None:
         self._nodes: list[npt.NDArray[Any]] = []
         self._roots: list[int] = []
         self._depths: list[int] = []
-        self._words: list[int] = [0]
         self._count = 0
+        sets = [categories_of(tree) for tree in trees]
+        most = max((max(categories) for one in sets for categories in one.values()), default=0)
+        self._node_words = (most + 1) // _BITS + 1  # so that the last bit is of a category that no node has
+        self._words: list[int] = [0] * self._node_words  # of nodes that split by numbers, for which they do not count
+        for tree, categories in zip(trees, sets, strict=True):
+            self._add(tree, categories)
 
-    def add(self, tree: Tree) -> None:
-        left, right = np.array(tree["left_children"]), np.array(tree["right_children"])
-        nodes, first, own = np.zeros(len(left), NODE), self._count, np.arange(len(left))
-        leaf = left == -1
-        nodes["split"] = tree["split_conditions"]
-        nodes["feature"] = np.where(leaf, 0, tree["split_indices"])
-        nodes["left"], nodes["right"] = first + np.where(leaf, own, left), first + np.where(leaf, own, right)
-        nodes["rest"] = np.where(np.array(tree["default_left"], bool) & ~leaf, MISSING_LEFT, 0)
-        for node, categories in categories_of(tree).items():
-            nodes[node]["rest"] |= BY_CATEGORY
-            nodes[node]["word"], nodes[node]["last"] = len(self._words), self._add_words(categories)
+    def _add(self, tree: Tree, categories: Mapping[int, Sequence[int]]) -> None:
+        order, depth = _by_level(tree["left_children"], tree["right_children"])
+        left, first = np.array(tree["left_children"])[order], self._count
+        places = np.empty(len(tree["left_children"]), np.int64)
+        places[order] = first + np.arange(len(order))
+        nodes, is_leaf = np.zeros(len(order), NODE), left == -1
+        nodes["split"] = np.array(tree["split_conditions"], np.float32)[order]
+        nodes["feature"] = np.where(is_leaf, 0, np.array(tree["split_indices"])[order])
+        nodes["left"] = np.where(is_leaf, places[order], places[left])
+        missing_left = np.array(tree["default_left"], bool)[order]
+        nodes["rest"] = np.where(is_leaf, 0, INNER | np.where(missing_left, MISSING_LEFT, 0))
+        for node, some in categories.items():
+            one = nodes[places[node] - first]
+            one["rest"] |= BY_CATEGORY
+            one["word"] = len(self._words)
+            right = sum(1 << category for category in some)
+            self._words += [~(right >> _BITS * n) % (1 << _BITS) for n in range(self._node_words)]
         self._nodes.append(nodes)
         self._roots.append(first)
-        self._depths.append(_depth(tree["left_children"], tree["right_children"]))
+        self._depths.append(depth)
         self._count += len(nodes)
-
-    def _add_words(self, categories: list[int]) -> int:
-        """Adds the bits of a node, and gives the last category that they tell of, which is none of its own."""
-        words = (max(categories) + 1) // _BITS + 1
-        right = sum(1 << category for category in categories)
-        self._words += [~(right >> _BITS * n) % (1 << _BITS) for n in range(words)]
-        return words * _BITS - 1
 
     def model(self, base_margin: float, transformations: FittedTransformations, label: str) -> ForestModel:
         return ForestModel(
@@ -174,18 +180,20 @@ class _Forest:
             roots=np.array(self._roots, np.uint32),
             depths=np.array(self._depths, np.uint32),
             words=np.array(self._words, np.uint64),
+            node_words=self._node_words,
             base_margin=base_margin,
             transformations=transformations,
             label=label,
         )
 
 
-def _depth(left: list[int], right: list[int]) -> int:
-    """How many steps lead from the root, the first node, to the deepest leaf."""
-    level, depth = [0], 0
+def _by_level(left: Sequence[int], right: Sequence[int]) -> tuple[list[int], int]:
+    """The nodes of a tree from the root on, level by level, two children side by side; and how many levels are below the root."""
+    order, level, depth = [0], [0], 0
     while level := [child for node in level if left[node] != -1 for child in (left[node], right[node])]:
+        order += level
         depth += 1
-    return depth
+    return order, depth
 
 
 def _typed(arrays: dict[str, Any], name: str, kind: np.dtype[Any]) -> npt.NDArray[Any]:
@@ -200,7 +208,8 @@ def _check(
     nodes: npt.NDArray[Any],
     roots: npt.NDArray[np.uint32],
     depths: npt.NDArray[np.uint32],
-    words: npt.NDArray[np.uint64],
+    last_word: int,
+    node_words: int,
     columns: int,
 ) -> None:
     """Sees that no walk leads out of the arrays: the code that walks does not look.
@@ -210,17 +219,15 @@ def _check(
     """
     if len(roots) != len(depths):
         raise ValueError(f"there are {len(roots)} roots and {len(depths)} depths")
-    if depths.max(initial=0) > _MOST_DEEP:
-        raise ValueError(f"a tree is {depths.max()} steps deep; {_MOST_DEEP} are allowed")
-    if not ((nodes["last"] >= 0) & (nodes["last"] < _MOST_CATEGORIES)).all():
-        raise ValueError(f"the last category of a node is not below {_MOST_CATEGORIES}")
-    last_word = nodes["word"].astype(np.int64) + nodes["last"].astype(np.int64) // _BITS
+    if not 0 < node_words < _MOST_WORDS:
+        raise ValueError(f"each node has {node_words} words")
+    right = nodes["left"].astype(np.int64) + (nodes["rest"] & INNER > 0)
     for what, values, most in (
-        ("a root", roots, len(nodes)),
-        ("a left child", nodes["left"], len(nodes)),
-        ("a right child", nodes["right"], len(nodes)),
-        ("a feature", nodes["feature"], columns),
-        ("a category", last_word, len(words)),
+        ("a tree's depth", depths, _MOST_DEEP),
+        ("a root", roots, len(nodes) - 1),
+        ("a right child", right, len(nodes) - 1),
+        ("a feature", nodes["feature"], columns - 1),
+        ("a word", nodes["word"], last_word),
     ):
-        if len(values) and values.max() >= most:
-            raise ValueError(f"{what} is number {values.max()} of {most}")
+        if len(values) and values.max() > most:
+            raise ValueError(f"{what} is {values.max()}; {most} is the last")

@@ -17,22 +17,24 @@ Array = npt.NDArray[Any]
 
 
 @numba.njit(inline="always")  # type: ignore[untyped-decorator]
-def _next(value: np.float32, node: Any, words: Array) -> Any:
+def _next(value: np.float32, node: Any, words: Array, last: np.float32) -> Any:
     """Where a row goes from a node, in arithmetic; see `forest.NODE`."""
-    missing, missing_left = np.uint32(value != value), (node.rest >> np.uint32(1)) & np.uint32(1)
-    below = np.uint32(value < node.split)
+    rest, one = np.uint32(node.rest), np.uint32(1)
+    by_category, missing_left, inner = rest & one, (rest >> one) & one, rest >> np.uint32(2)
+    missing, below = np.uint32(value != value), np.uint32(value < node.split)
     known = value if value > np.float32(0) else np.float32(0)  # also what is missing
-    category = np.uint32(known if known < node.last else node.last)
+    category = np.uint32(known if known < last else last)
     word = words[node.word + (category >> np.uint32(6))]
     member = np.uint32((word >> np.uint64(category & np.uint32(63))) & np.uint64(1))
-    by_category = node.rest & np.uint32(1)
-    left = (below & (by_category ^ np.uint32(1))) | (member & by_category)
-    left = (left & (missing ^ np.uint32(1))) | (missing_left & missing)
-    return node.left if left else node.right
+    left = (below & (by_category ^ one)) | (member & by_category)
+    left = (left & (missing ^ one)) | (missing_left & missing)
+    return np.uint32(node.left + ((left ^ one) & inner))
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def margins(matrix: Array, nodes: Array, roots: Array, depths: Array, words: Array, base: np.float32, found: Array) -> None:
+def margins(
+    matrix: Array, nodes: Array, roots: Array, depths: Array, words: Array, last: np.float32, base: np.float32, found: Array
+) -> None:
     """Writes what the trees say of each row of a matrix into `found`, in log-odds.
 
     It is added up in float32, tree by tree, as XGBoost does it.
@@ -43,6 +45,7 @@ def margins(matrix: Array, nodes: Array, roots: Array, depths: Array, words: Arr
         roots: of each tree.
         depths: of each tree.
         words: bits of categories.
+        last: category as which those beyond it count.
         base: what every row starts from.
         found: float32, one for each row.
     """
@@ -53,30 +56,32 @@ def margins(matrix: Array, nodes: Array, roots: Array, depths: Array, words: Arr
             a = b = c = d = roots[tree]
             for _ in range(depths[tree]):
                 at_a, at_b, at_c, at_d = nodes[a], nodes[b], nodes[c], nodes[d]
-                a = _next(matrix[row, at_a.feature], at_a, words)
-                b = _next(matrix[row + 1, at_b.feature], at_b, words)
-                c = _next(matrix[row + 2, at_c.feature], at_c, words)
-                d = _next(matrix[row + 3, at_d.feature], at_d, words)
+                a = _next(matrix[row, at_a.feature], at_a, words, last)
+                b = _next(matrix[row + 1, at_b.feature], at_b, words, last)
+                c = _next(matrix[row + 2, at_c.feature], at_c, words, last)
+                d = _next(matrix[row + 3, at_d.feature], at_d, words, last)
             found[row] += nodes[a].split
             found[row + 1] += nodes[b].split
             found[row + 2] += nodes[c].split
             found[row + 3] += nodes[d].split
     for row in range(by_four, matrix.shape[0]):
-        found[row] = _margin(matrix[row], nodes, roots, depths, words, base)
+        found[row] = _margin(matrix[row], nodes, roots, depths, words, last, base)
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _margin(values: Array, nodes: Array, roots: Array, depths: Array, words: Array, base: np.float32) -> np.float32:
+def _margin(
+    values: Array, nodes: Array, roots: Array, depths: Array, words: Array, last: np.float32, base: np.float32
+) -> np.float32:
     """What the trees say of one row, four trees at a time: a leaf is its own child, so that some may take steps to no effect."""
     found, by_four = base, roots.shape[0] - roots.shape[0] % 4
     for tree in range(0, by_four, 4):
         a, b, c, d = roots[tree], roots[tree + 1], roots[tree + 2], roots[tree + 3]
         for _ in range(max(depths[tree], depths[tree + 1], depths[tree + 2], depths[tree + 3])):
             at_a, at_b, at_c, at_d = nodes[a], nodes[b], nodes[c], nodes[d]
-            a = _next(values[at_a.feature], at_a, words)
-            b = _next(values[at_b.feature], at_b, words)
-            c = _next(values[at_c.feature], at_c, words)
-            d = _next(values[at_d.feature], at_d, words)
+            a = _next(values[at_a.feature], at_a, words, last)
+            b = _next(values[at_b.feature], at_b, words, last)
+            c = _next(values[at_c.feature], at_c, words, last)
+            d = _next(values[at_d.feature], at_d, words, last)
         found += nodes[a].split
         found += nodes[b].split
         found += nodes[c].split
@@ -85,6 +90,6 @@ def _margin(values: Array, nodes: Array, roots: Array, depths: Array, words: Arr
         a = roots[tree]
         for _ in range(depths[tree]):
             at_a = nodes[a]
-            a = _next(values[at_a.feature], at_a, words)
+            a = _next(values[at_a.feature], at_a, words, last)
         found += nodes[a].split
     return found
