@@ -16,7 +16,7 @@ def missing_extra(error: ModuleNotFoundError) -> FtiError | None:
     """The error in words, where the module belongs to an optional part of this package; else None."""
     module = (error.name or "").partition(".")[0]
     package = _OTHERWISE_NAMED.get(module, module.replace("_", "-"))
-    extras = sorted({extra for name, extra in _optional() if name == package and extra != "dev"})
+    extras = sorted({extra for name, extra in _optional() if name == package != _DISTRIBUTION and extra != "dev"})
     if not extras:
         return None
     return FtiError(
