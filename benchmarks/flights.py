@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table as Shown
 
 ROOT = Path(__file__).parents[1]
-LOCATIONS = ("data_collection", "features", "training", "inference")
+LOCATIONS = ("data_collection", "features", "training", "inference", "online_inference")
 YEAR = {"first": "2013-01-01", "last": "2013-12-31"}
 
 

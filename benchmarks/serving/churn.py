@@ -119,7 +119,7 @@ class Around:
             self._over.wait(max(0.0, began + 0.75 * self._period - time.monotonic()))
 
     def _await_version(self, version: int, began: float) -> None:
-        while time.monotonic() < began + _NOTICED and not self._over.is_set():
+        while time.monotonic() < began + _NOTICED:
             if ask(self._port, [0])["predictions"][0]["model_version"] == version:
                 self.done.swap_seconds.append(time.monotonic() - began)
                 return
