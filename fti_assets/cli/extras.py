@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import PackageNotFoundError, requires
 
 from fti_assets.errors import FtiError
 
@@ -27,6 +26,8 @@ def missing_extra(error: ModuleNotFoundError) -> FtiError | None:
 
 def _optional() -> list[tuple[str, str]]:
     """Each package that only some parts need, with the name of the part."""
+    from importlib.metadata import PackageNotFoundError, requires  # takes longer than all of this module's work
+
     try:
         written = requires(_DISTRIBUTION) or []
     except PackageNotFoundError:
