@@ -9,7 +9,8 @@ from fti_assets.predictive_models.description import safetensors_metadata
 from fti_assets.training import LinearTrainer, TrainingRun, XGBoostTrainer
 from fti_assets.transformations import RowsError
 from fti_assets.vocabulary import Categorical, Numeric
-from fti_assets_tests.training.examples import make_rows, make_view, write_dataset
+from fti_assets_tests.predictive_models.examples import write_carriers
+from fti_assets_tests.training.examples import make_view
 
 ONE = TrainingRun(threads=1)
 MANY = tuple(f"C{n:03}" for n in range(150))
@@ -18,15 +19,7 @@ MANY = tuple(f"C{n:03}" for n in range(150))
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Carriers by which trees split in sets; one of ten delays is missing."""
-    splits = {name: make_rows(3000, seed, carriers=MANY) for seed, name in enumerate(("train", "validation", "test"))}
-    for name, rows in splits.items():
-        late = [
-            (value or 0) % 2 == (int(carrier[1:]) % 3 == 0 if carrier else 0)
-            for value, carrier in zip(rows["hour"].to_pylist(), rows["carrier"].to_pylist(), strict=True)
-        ]
-        splits[name] = rows.set_column(rows.column_names.index("late"), "late", pa.array(late))
-    return write_dataset(tmp_path_factory.mktemp("forest"), splits)
+    return write_carriers(tmp_path_factory.mktemp("forest"), MANY)
 
 
 def trained(data, trainer, transformations=()):

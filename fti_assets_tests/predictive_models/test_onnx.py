@@ -6,7 +6,8 @@ from fti_assets.errors import DefinitionError
 from fti_assets.predictive_models import ModelFileError, OnnxModel, read_model, to_onnx
 from fti_assets.training import LinearTrainer, TorchTrainer, TrainingRun, XGBoostTrainer
 from fti_assets.vocabulary import Categorical, Numeric
-from fti_assets_tests.training.examples import make_rows, make_view, write_dataset
+from fti_assets_tests.predictive_models.examples import write_carriers
+from fti_assets_tests.training.examples import make_view
 
 ONE = TrainingRun(threads=1)
 MANY = tuple(f"C{n:02}" for n in range(30))
@@ -15,15 +16,7 @@ NUMBERS = (Numeric(impute="median", indicator=True, scale="standard"), Categoric
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Thirty carriers, so that trees split by sets of them; one of ten delays is missing."""
-    splits = {name: make_rows(3000, seed, carriers=MANY) for seed, name in enumerate(("train", "validation", "test"))}
-    for name, rows in splits.items():
-        late = [
-            (value or 0) % 2 == (int(carrier[1:]) % 3 == 0 if carrier else 0)
-            for value, carrier in zip(rows["hour"].to_pylist(), rows["carrier"].to_pylist(), strict=True)
-        ]
-        splits[name] = rows.set_column(rows.column_names.index("late"), "late", pa.array(late))
-    return write_dataset(tmp_path_factory.mktemp("onnx"), splits)
+    return write_carriers(tmp_path_factory.mktemp("onnx"), MANY)
 
 
 def made(data, transformations=()):
