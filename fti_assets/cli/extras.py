@@ -7,7 +7,7 @@ import re
 from fti_assets.errors import FtiError
 
 _DISTRIBUTION = "fti-assets"
-_OTHERWISE_NAMED = {"sklearn": "scikit-learn", "duckdb_extensions": "duckdb-extensions"}
+_OTHERWISE_NAMED = {"sklearn": "scikit-learn"}
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+).*extra == ['\"]([a-z0-9]+)['\"]")
 
 

@@ -1,7 +1,6 @@
 """XGBoost's trees as arrays that compiled code walks: the quickest way here to predict one row, and hundreds.
 
-It gives what XGBoost gives within 1e-6, needs no XGBoost, and takes a few thousandths of a second less for each request, which is
-most of what a server spends on one.
+It gives what XGBoost gives within 1e-6, and needs no XGBoost: see docs/adr/0013.
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ def as_values(array: Array, kind: ColumnType) -> list[Any]:
     return [plain(value) if value == value else None for value in values]
 
 
-def checked_result(function: Callable[..., Any], given: Sequence[Array], rows: int, kind: ColumnType) -> Array:
-    """What a function gives for some rows, in the form of `as_array`; numbers that are not finite are nulls.
+def result_of(function: Callable[..., Any], given: Sequence[Array], rows: int, kind: ColumnType) -> Array:
+    """What a function gives for some rows, checked, in the form of `as_array`; numbers that are not finite are nulls.
 
     Raises:
         DefinitionError: it is not one value of that kind for each row.

@@ -111,7 +111,7 @@ class OnDemand:
         Raises:
             OnDemandError: the function fails, or what it gives is not one value of the declared type for each row.
         """
-        from fti_assets.vocabulary.arrays import as_array, checked_result
+        from fti_assets.vocabulary.arrays import as_array, result_of
 
         given = [_read_only(columns[name]) for name in self.reads]
         rows, kind = len(given[0]), self.result.type
@@ -119,7 +119,7 @@ class OnDemand:
             return as_array((), kind)
         function = self.pure.function
         try:
-            return checked_result(function, given, rows, kind)
+            return result_of(function, given, rows, kind)
         except Exception as error:
             said = str(error) if isinstance(error, DefinitionError) else f"{type(error).__name__}: {error}"
             raise OnDemandError(f"On-demand feature '{self}' cannot be computed: {said}") from error
