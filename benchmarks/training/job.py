@@ -15,7 +15,7 @@ from benchmarks.training.data import NETWORK, view
 from fti_assets.model_registry import DatasetReference, ModelRegistry, TrainingRecord
 from fti_assets.training import TorchTrainer, TrainingData, TrainingRun, XGBoostTrainer
 from fti_assets.training.matrix import matrices
-from fti_assets.training.trainers.torch import shuffled
+from fti_assets.training.trainers.torch_batches import shuffled
 from fti_assets.vocabulary import Model, TimeSplit, TrainingDataset
 
 # For all alike: threads that wait give their core away.

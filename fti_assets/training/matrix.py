@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,8 @@ from fti_assets.training.data import TrainingData, TrainingDataError
 from fti_assets.training.run import TrainingRun
 from fti_assets.transformations import FittedTransformations, FloatArray, MatrixArray
 from fti_assets.vocabulary import SplitName
+
+T = TypeVar("T")
 
 PIECE_ROWS = 131_072
 
@@ -107,7 +110,7 @@ def _write(data: TrainingData, folder: Path, *, keep: bool = False) -> None:
         shape = (data.rows[name], len(transformations.columns))
         mapped = np.memmap(folder / f"{name}.f32", dtype=np.float32, mode="w+", shape=shape)
         values, start = np.asarray(mapped), 0
-        for batch in _read_ahead(data.batches(name, data.feature_names)):
+        for batch in read_ahead(data.batches(name, data.feature_names)):
             transformations.matrix(batch, into=values[start : start + batch.num_rows])
             start += batch.num_rows
         if keep:
@@ -116,8 +119,8 @@ def _write(data: TrainingData, folder: Path, *, keep: bool = False) -> None:
     pa.default_memory_pool().release_unused()  # what the reading of the files needed is not kept while a model is fitted
 
 
-def _read_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The batches; while one is worked on, the next is read."""
+def read_ahead(batches: Iterator[T]) -> Iterator[T]:
+    """The batches; while one is worked on, the next is read, by another thread."""
     with ThreadPoolExecutor(1, thread_name_prefix="read ahead") as pool:
         coming = pool.submit(next, batches, None)
         while (batch := coming.result()) is not None:

@@ -10,7 +10,7 @@ import pytest
 
 from fti_assets.training import TorchTrainer, TrainingDataError, TrainingRun
 from fti_assets.training.matrix import SplitMatrix
-from fti_assets.training.trainers.torch import shuffled
+from fti_assets.training.trainers.torch_batches import shuffled
 from fti_assets.vocabulary import Categorical, Numeric
 
 TRAINER = TorchTrainer(epochs=5, patience=5, batch_rows=256, hidden=(16,), learning_rate=1e-2)

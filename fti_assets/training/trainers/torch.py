@@ -15,20 +15,16 @@ from fti_assets.compute import DeviceError, check_device
 from fti_assets.predictive_models.torch import NetworkShape, TorchModel, build_network
 from fti_assets.training.data import TrainingData, TrainingDataError
 from fti_assets.training.fitted_model import FittedModel
-from fti_assets.training.matrix import Matrices, SplitMatrix, matrices
+from fti_assets.training.matrix import Matrices, matrices
 from fti_assets.training.run import TrainingRun
 from fti_assets.training.trainers.linear import require_numbers
+from fti_assets.training.trainers.torch_batches import shuffled
 from fti_assets.training.trainers.torch_checkpoints import FittingProgress, keep, resume
+from fti_assets.training.trainers.torch_steps import CapturedStep, Step, mean_loss, optimizer, set_learning_rate
 from fti_assets.training.weights import ClassWeight, positive_weight
-from fti_assets.transformations import FloatArray, MatrixArray
 
 if TYPE_CHECKING:
     import torch
-
-BLOCK_ROWS = 8_192
-"""Rows that lie together on disk and are read together; blocks are drawn at random."""
-BUFFER_ROWS = 1_048_576
-"""Rows in memory at once, out of which batches are drawn at random."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +49,7 @@ class TorchTrainer:
     class_weight: ClassWeight = 1.0
 
     def fit(self, data: TrainingData, run: TrainingRun) -> FittedModel:
-        """Trains on the train split; on CUDA in mixed precision (bfloat16 beside float32).
+        """Trains on the train split; on CUDA in mixed precision (bfloat16 beside float32), by steps captured as a CUDA graph.
 
         With `run.checkpoints` its state is kept after each epoch, and a training that finds one goes on from there: on a CPU
         to the same model as one that was never killed.
@@ -103,7 +99,8 @@ class Fitting:
     shape: NetworkShape
     network: Any
     optimizer: Any
-    positive: float
+    step: Step | CapturedStep
+    weights: tuple[torch.Tensor, torch.Tensor]
     progress: FittingProgress = field(default_factory=FittingProgress)
     best_weights: dict[str, Any] = field(default_factory=dict)
 
@@ -114,9 +111,11 @@ class Fitting:
         torch.manual_seed(run.seed)
         shape = NetworkShape.of(made.transformations.columns, trainer.hidden, trainer.dropout)
         network = build_network(shape).to(run.device)
-        optimizer = torch.optim.AdamW(network.parameters(), lr=trainer.learning_rate, weight_decay=trainer.weight_decay)
-        weight = positive_weight(trainer.class_weight, made.train.labels)
-        fitting = cls(trainer, run, made, shape, network, optimizer, weight)
+        updates = optimizer(network, learning_rate=trainer.learning_rate, weight_decay=trainer.weight_decay, device=run.device)
+        weight = torch.tensor(positive_weight(trainer.class_weight, made.train.labels), device=run.device)
+        step = Step(network, updates, weight)
+        taken = step if run.device == "cpu" else CapturedStep(step, trainer.batch_rows)
+        fitting = cls(trainer, run, made, shape, network, updates, taken, (torch.ones_like(weight), weight))
         if run.checkpoints is not None:
             resume(fitting, run.checkpoints)
         return fitting
@@ -130,9 +129,9 @@ class Fitting:
         draw = np.random.default_rng((self.run.seed, epoch))
         self.network.train()
         total, seen = torch.zeros((), dtype=torch.float64, device=self.run.device), 0
-        for values, labels in shuffled(self.made.train, self.trainer.batch_rows, draw):
-            self._set_learning_rate(epoch + seen / len(self.made.train))
-            total += self._step(values, labels) * len(labels)
+        for values, labels in shuffled(self.made.train, self.trainer.batch_rows, draw, device=self.run.device):
+            set_learning_rate(self.optimizer, self._learning_rate(epoch + seen / len(self.made.train)))
+            total += self.step(values, labels) * len(labels)
             seen += len(labels)
         self.progress.train.append(float(total) / seen)
         plain, weighted = self._validation_losses()
@@ -157,66 +156,23 @@ class Fitting:
         self.network.load_state_dict(self.best_weights)
         return self.network.to("cpu").eval(), self.shape
 
-    def _step(self, values: MatrixArray, labels: FloatArray) -> torch.Tensor:
-        """One step; the loss stays on the device, since to read it would wait for the device."""
-        import torch
-
-        self.optimizer.zero_grad(set_to_none=True)
-        (loss,) = self._loss(values, labels, self.positive)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimizer.step()
-        return loss.detach().double()
-
-    def _loss(self, values: MatrixArray, labels: FloatArray, *positives: float) -> list[torch.Tensor]:
-        """The mean log loss, once for each weight of positive rows."""
-        import torch
-
-        device = torch.device(self.run.device)
-        matrix = torch.from_numpy(values).to(device, non_blocking=True)
-        truth = torch.from_numpy(labels.astype(np.float32)).to(device, non_blocking=True)
-        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=device.type == "cuda"):
-            logits = self.network(matrix).float()
-        loss = torch.nn.functional.binary_cross_entropy_with_logits
-        return [loss(logits, truth, pos_weight=torch.tensor(positive, device=device)) for positive in positives]
-
     def _validation_losses(self) -> tuple[float, float]:
         """Of the validation split, plain and with positive rows weighted as in training."""
         import torch
 
         self.network.eval()
-        total, rows = np.zeros(2), 0
+        total, device = np.zeros(2), self.run.device
         with torch.inference_mode():
             for values, labels in self.made.validation.pieces():
-                total += [float(loss) * len(labels) for loss in self._loss(np.array(values), labels, 1.0, self.positive)]
-                rows += len(labels)
-        return float(total[0] / rows), float(total[1] / rows)
+                matrix = torch.from_numpy(np.array(values)).to(device)
+                truth = torch.from_numpy(labels.astype(np.float32)).to(device)
+                total += [float(loss) * len(labels) for loss in mean_loss(self.network, matrix, truth, *self.weights)]
+        plain, weighted = total / len(self.made.validation)
+        return float(plain), float(weighted)
 
-    def _set_learning_rate(self, at: float) -> None:
+    def _learning_rate(self, at: float) -> float:
         warm = min(1.0, at / 0.3)  # the first third of an epoch rises to the full rate
-        rate = self.trainer.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * at / self.trainer.epochs))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-
-
-def shuffled(
-    rows: SplitMatrix, batch_rows: int, draw: np.random.Generator, *, block_rows: int = BLOCK_ROWS, buffer_rows: int = BUFFER_ROWS
-) -> Iterator[tuple[MatrixArray, FloatArray]]:
-    """Every row once, in random order, in batches; only `buffer_rows` are in memory at once.
-
-    Blocks of rows are drawn at random into a buffer, out of which rows are drawn at random: a split that fits into one buffer
-    is shuffled as a whole.
-    """
-    starts = draw.permutation(np.arange(0, len(rows), block_rows))
-    at_once = max(1, buffer_rows // block_rows)
-    for first in range(0, len(starts), at_once):
-        spans = [slice(int(start), int(start) + block_rows) for start in starts[first : first + at_once]]
-        values = np.concatenate([rows.values[span] for span in spans])
-        labels = np.concatenate([rows.labels[span] for span in spans])
-        order = draw.permutation(len(labels))
-        for begin in range(0, len(order), batch_rows):
-            chosen = order[begin : begin + batch_rows]
-            yield values[chosen], labels[chosen]
+        return self.trainer.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * at / self.trainer.epochs))
 
 
 @contextmanager

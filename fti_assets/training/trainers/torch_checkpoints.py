@@ -89,11 +89,12 @@ _PARTS = ("network", "best", "optimizer")
 
 
 def _about(fitting: Fitting) -> dict[str, Any]:
-    """What must be the same for a checkpoint to be gone on from."""
+    """What must be the same for a checkpoint to be gone on from; a card and a CPU do not come to the same weights."""
     said = {
         "trainer": asdict(fitting.trainer),
         "seed": fitting.run.seed,
         "threads": fitting.run.threads,
+        "device": fitting.run.device.partition(":")[0],
         "dataset": fitting.made.content_hash,
         "rows": [len(fitting.made.train), len(fitting.made.validation)],
         "transformations": fitting.made.transformations.as_data(),

@@ -68,6 +68,8 @@ class XGBoostTrainer:
                 callbacks=self._callbacks(xgboost, run),
                 verbose_eval=False,
             )
+        if run.device != "cpu":
+            booster.set_param({"device": "cpu"})  # where rows lie that are predicted
         return FittedModel(
             model=XGBoostModel(booster, made.transformations, data.label),
             params=self.params,
