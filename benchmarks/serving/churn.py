@@ -100,23 +100,27 @@ class Around:
             self.done.errors.append(f"{type(error).__name__}: {error}")
 
     def _change_champions(self) -> None:
-        """Promotions and rollbacks in turns; between them the registry is away for a quarter of the time."""
+        """A promotion or a rollback in each period, in turns, and between two of them the registry is away for a while."""
         registry = ModelRegistry(self._mlflow.address)
-        while not self._over.wait(self._period / 4):
-            began = time.monotonic()
+        due = time.monotonic() + self._period / 4
+        while not self._over_by(due):
+            began, due = due, due + self._period
             if self.done.swaps % 2:
                 version = registry.rollback(MODEL.name, reason="Soak.").version
             else:
                 version = registry.promote(MODEL.name, 2, reason="Soak.", figures={}).version
             self.done.swaps += 1
             self._await_version(version, began)
-            if self._over.wait(self._period / 4):
+            if self._over_by(began + 0.4 * self._period):
                 return
             self._mlflow.stop()
             self.done.stops += 1
-            self._over.wait(self._period / 4)
+            self._over_by(began + 0.55 * self._period)
             self._mlflow.start()
-            self._over.wait(max(0.0, began + 0.75 * self._period - time.monotonic()))
+
+    def _over_by(self, when: float) -> bool:
+        """Waits until then, unless it is over before; tells whether it is."""
+        return self._over.wait(max(0.0, when - time.monotonic()))
 
     def _await_version(self, version: int, began: float) -> None:
         while time.monotonic() < began + _NOTICED:

@@ -6,12 +6,15 @@ import os
 import threading
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from fti_assets.errors import DefinitionError, FtiError
 from fti_assets.training.data import TrainingData
@@ -78,10 +81,22 @@ class SearchJob:
 
 
 def run_trials(job: SearchJob, run: TrainingRun) -> None:
-    _clear(_study(job))  # made once, before workers ask for it
-    if job.settings.workers == 1:
-        _work(job, 0, run.progress)
-        return
+    """Runs trials, in this process or in several, until there are as many as asked for, or too many have failed.
+
+    Raises:
+        FtiError: every worker died.
+    """
+    study = _study(job)  # made once, before workers ask for it
+    _clear(study)
+    while _left(job, study):
+        if job.settings.workers == 1:
+            _work(job, 0, run.progress)
+        else:
+            _in_processes(job)
+        _clear(study)  # of a worker that died; others begin a trial in place of each
+
+
+def _in_processes(job: SearchJob) -> None:
     context = get_context("spawn")
     workers = [context.Process(target=_work_for, args=(job, n, os.getpid()), daemon=True) for n in range(job.settings.workers)]
     try:
@@ -122,22 +137,39 @@ def _silent(text: str) -> None:
     pass
 
 
-def _work(job: SearchJob, worker: int, progress: Callable[[str], None] = _silent) -> None:
-    """Runs trials until there are as many as asked for, or too many have failed. Several processes do this at once."""
-    import optuna
+def _left(job: SearchJob, study: Any) -> int:
+    """How many trials are to be begun beside those that run: none where enough of them have ended, or too many have failed."""
+    states = Counter(trial.state.name for trial in study.get_trials(deepcopy=False))
+    good = states["COMPLETE"] + states["PRUNED"]
+    if states["FAIL"] > max(2, good):
+        return 0
+    return max(0, job.settings.trials - good - states["RUNNING"])
 
+
+def _work(job: SearchJob, worker: int, progress: Callable[[str], None] = _silent) -> None:
+    """Runs trials as long as one is to be begun. Several processes do this at once."""
     study, program = _study(job, worker), find_program(job.reference)
     data = TrainingData.of(program.model, job.dataset)
+    while (trial := _begin(job, study)) is not None:
+        _run(study, trial, partial(_objective, job, program, data, progress))
+
+
+def _begin(job: SearchJob, study: Any) -> Any | None:
+    """A trial that runs from now on; by turns, so that two processes do not both begin the last one."""
+    with FileLock(job.place / "next.lock"):
+        return study.ask() if _left(job, study) else None
+
+
+def _run(study: Any, trial: Any, objective: Callable[[Any], float]) -> None:
+    import optuna
+
     state = optuna.trial.TrialState
-
-    def missing() -> bool:
-        count = {one: len(study.get_trials(deepcopy=False, states=(one,))) for one in (state.COMPLETE, state.PRUNED, state.FAIL)}
-        given_up = count[state.FAIL] > max(2, count[state.COMPLETE] + count[state.PRUNED])
-        return count[state.COMPLETE] + count[state.PRUNED] < job.settings.trials and not given_up
-
-    while missing():
-        # What a trainer raises may be anything; it is kept as the reason why the trial failed.
-        study.optimize(partial(_objective, job, program, data, progress), n_trials=1, catch=(Exception,))
+    try:
+        study.tell(trial, objective(trial))
+    except optuna.TrialPruned:
+        study.tell(trial, state=state.PRUNED)
+    except Exception:  # noqa: BLE001 - what a trainer raises may be anything; it is kept as the reason why the trial failed
+        study.tell(trial, state=state.FAIL)
 
 
 def _objective(job: SearchJob, program: TrainingProgram, data: TrainingData, progress: Callable[[str], None], trial: Any) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,6 +55,17 @@ def sometimes_fails(trial):
 
 @training_program(MODEL, space=sometimes_fails)
 def unlucky(data, run):
+    raise AssertionError
+
+
+def kills(trial):
+    if trial.number == 1:
+        os._exit(9)
+    return few_trees(trial)
+
+
+@training_program(MODEL, space=kills)
+def deadly(data, run):
     raise AssertionError
 
 
