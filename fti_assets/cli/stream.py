@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -58,10 +59,12 @@ def stream(
     from fti_assets.streaming.running import Settings
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    sys.setswitchinterval(0.001)  # events are not to wait long for the thread that lands others
+    sys.setswitchinterval(0.001)  # a transaction is not to wait long for the thread that reads the next events
     settings = Settings(source=source, host=host, port=port, land_every=land_every)
     if replayed is None:
-        _made(system, settings).run()
+        made = _made(system, settings)
+        gc.freeze()  # what is there now stays: to walk through it would hold up events for a tenth of a second
+        made.run()
     else:
         _replay(system, settings, replayed, speed)
 
@@ -70,9 +73,9 @@ def _made(system: str, settings: Settings, until: datetime | None = None) -> Str
     """A stream of the groups of a system, with its windows ready: with the events of before, or with those until a time."""
     from fti_assets.streaming.running import Stream, prepare
 
-    groups, online, store = _groups(system), online_store(), feature_store()
-    made = Stream(online, store, groups, data_root() / "refused_events", settings)
-    prepare(online, store, online_views(system_contracts(system)), until=until)
+    groups, online = _groups(system), online_store()
+    made = Stream(online, feature_store, groups, data_root() / "refused_events", settings)
+    prepare(online, feature_store, online_views(system_contracts(system)), until=until)
     say(f"Events of {', '.join(group.name for group in groups)}, into {online} and the lake in {lake_place()}.")
     say(f"http://{settings.host}:{settings.port}: POST /events/GROUP, GET /healthz, GET /metrics")
     return made

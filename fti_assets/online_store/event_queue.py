@@ -64,18 +64,25 @@ def oldest(reader: Reader, group: FeatureGroup, most: int) -> list[Queued]:
 
 
 def _read(key: bytes, value: bytes) -> tuple[int, bytes, Mapping[str, Any]]:
-    length = int.from_bytes(value[:2])
-    return number_of(key), value[2 : 2 + length], json.loads(value[2 + length :])
+    moment = _moment(value)
+    return number_of(key), moment, json.loads(value[2 + len(moment) :])
 
 
-def remove(writer: Writer, group: FeatureGroup, queued: Sequence[Queued]) -> None:
-    """Takes away events from the beginning of the queue, as `oldest` gave them."""
+def _moment(value: bytes) -> bytes:
+    return value[2 : 2 + int.from_bytes(value[:2])]
+
+
+def remove(writer: Writer, group: FeatureGroup, end: int, most: int) -> int:
+    """Takes away the events that have waited longest: those before the number `end`, so many at most. Returns how many."""
     first, number = _bounds(writer, group)
-    last = writer.get_many(_last(group), [one.moment for one in queued])
-    writer.delete_many(_queue(group), [in_order(one.number) for one in queued])
-    gone = [one.moment for one, where in zip(queued, last, strict=True) if where == in_order(one.number)]
-    writer.delete_many(_last(group), gone)
-    _set_bounds(writer, group, max([first, *(one.number + 1 for one in queued)]), number)
+    items = list(islice(writer.scan(_queue(group), in_order(first), in_order(end)), most))
+    moments = [_moment(value) for _, value in items]
+    last = writer.get_many(_last(group), moments)
+    writer.delete_many(_queue(group), [key for key, _ in items])
+    writer.delete_many(_last(group), [moment for (key, _), moment, found in zip(items, moments, last, strict=True) if found == key])
+    if items:
+        _set_bounds(writer, group, number_of(items[-1][0]) + 1, number)
+    return len(items)
 
 
 def waiting(reader: Reader, group: FeatureGroup) -> int:

@@ -14,6 +14,8 @@ from fti_assets.online_store.errors import OnlineLockedError, OnlineStoreError
 
 _PAUSE = 0.002
 """Seconds between two attempts: events are to be readable within milliseconds, also when two write."""
+_NOTE = 20
+"""Characters of the note of who holds the lock."""
 
 
 @contextmanager
@@ -36,7 +38,7 @@ def held(path: Path, wait: float, of: str) -> Iterator[None]:
 
 def _opened(path: Path, of: str) -> IO[str]:
     try:
-        return path.open("a+")
+        return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+")
     except OSError as error:
         raise OnlineStoreError(
             f"'{path}' cannot be made, so the {of} cannot be written: {error.strerror}.",
@@ -50,13 +52,12 @@ def _lock(file: IO[str], wait: float, of: str) -> None:
         if time.monotonic() > until:
             file.seek(0)
             raise OnlineLockedError(
-                f"The {of} was locked for more than {wait:g} s by process {file.read() or 'unknown'}.",
+                f"The {of} was locked for more than {wait:g} s by process {file.read().strip() or 'unknown'}.",
                 next_step="Wait for it to finish, or end that process; a dead one's lock is free at once.",
             )
         time.sleep(_PAUSE)
     with suppress(OSError):  # the note is for those who wait; a full disk is met again by what is written
-        os.ftruncate(file.fileno(), 0)
-        os.write(file.fileno(), str(os.getpid()).encode())
+        os.pwrite(file.fileno(), f"{os.getpid():<{_NOTE}}".encode(), 0)  # to cut the file off first would cost milliseconds
 
 
 def _tried(file: IO[str]) -> bool:

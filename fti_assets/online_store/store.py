@@ -15,12 +15,13 @@ from fti_assets.online_store.features import OnlineFeatures
 from fti_assets.online_store.given import Given, Withdrawn
 from fti_assets.online_store.keys import microseconds
 from fti_assets.online_store.loading import AsOf, Updated, replace_rows, update_rows
-from fti_assets.online_store.lookup import OnlineView
 from fti_assets.online_store.tables import OnlineTable
 from fti_assets.vocabulary import FeatureGroup, FeatureView
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from fti_assets.online_store.lookup import OnlineView
 
 
 class OnlineStore:
@@ -38,6 +39,7 @@ class OnlineStore:
         Raises:
             OnlineStoreError: the address is none, or needs an extra that is not installed.
         """
+        self.address = address
         self.backend: OnlineBackend = _backend(address)
         self._views: dict[int, OnlineView] = {}  # by identity: to hash a view takes longer than to read it
 
@@ -163,6 +165,8 @@ class OnlineStore:
         """
         found = self._views.get(id(view))
         if found is None:
+            from fti_assets.online_store.lookup import OnlineView  # loads numpy, which a stream of events does without
+
             found = self._views[id(view)] = OnlineView(view, self.backend)
         return found
 

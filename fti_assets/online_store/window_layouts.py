@@ -22,6 +22,8 @@ BEYOND = timedelta(days=1)
 """How far before the newest event of its key a window may end and still be answered, unless said otherwise."""
 NEVER = (1 << 63) - 1
 """In place of a time up to which events may be missing: all may be, since they have not been loaded."""
+NOTHING = 0
+"""In place of the publication up to which events were loaded: none had been published, so there were none to load."""
 PARTS = 64
 """In how many tiles the longest window is cut at most, and into how many smaller ones a tile."""
 _TILED = ("count", "sum", "mean", "min", "max", "std")

@@ -12,7 +12,7 @@ from fti_assets.online_store.backend import Writer
 from fti_assets.online_store.errors import OnlineStoreError
 from fti_assets.online_store.keys import instant, microseconds
 from fti_assets.online_store.window_events import add_events, moments_of, remove_events, rows_of
-from fti_assets.online_store.window_layouts import Registered, anew, registered, save, value_columns
+from fti_assets.online_store.window_layouts import NOTHING, Registered, anew, registered, save, value_columns
 from fti_assets.vocabulary import FeatureGroup, quoted
 
 if TYPE_CHECKING:
@@ -69,14 +69,21 @@ def load_events(
             f"No view is registered that reads '{group.versioned_name}' through windows, so it has no events to load.",
             next_step="Register the view first: OnlineStore.register(view).",
         )
-    is_anew = full or said.needs_loading or said.columns != value_columns(group) or _goes_back(said, until)
+    is_anew = (
+        full or said.needs_loading or said.loaded == NOTHING or said.columns != value_columns(group) or _goes_back(said, until)
+    )
     said = anew(writer, group, said) if is_anew else said
     published = store.last_published().get(str(group.table)) if store.lake.is_there else None
     if published is None:
-        save(writer, replace(said, layouts=tuple(replace(one, known_after=None) for one in said.layouts)))
+        save(writer, _of_nothing(said))
         return LoadedEvents(is_anew=is_anew, read=0, added=_add_queued(writer, group), withdrawn=0, newest=None)
     with store.reading() as connection:
         return _load(writer, group, said, _Rows(connection, group, said, until), published, is_anew=is_anew)
+
+
+def _of_nothing(said: Registered) -> Registered:
+    """Complete, since nothing was ever published."""
+    return replace(said, layouts=tuple(replace(one, known_after=None) for one in said.layouts), loaded=NOTHING)
 
 
 def _goes_back(said: Registered, until: datetime | None) -> bool:

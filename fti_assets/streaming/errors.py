@@ -11,3 +11,7 @@ class StreamError(FtiError):
 
 class QueueFullError(StreamError):
     """More events wait to be landed in the lake than may."""
+
+
+class LandingError(StreamError):
+    """Events that were taken could not be landed in the lake; they wait on."""

@@ -7,23 +7,23 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event
-from typing import TYPE_CHECKING
 
 from fti_assets.errors import FtiError
 from fti_assets.online_store import OnlineStore, event_queue
 from fti_assets.streaming.groups import StreamedGroup
-from fti_assets.streaming.processor import as_table
-
-if TYPE_CHECKING:
-    from fti_assets.feature_store import FeatureStore
+from fti_assets.streaming.landing_process import Upserted
 
 _log = logging.getLogger(__name__)
 EVERY = 60.0
 """Seconds after which the events that wait are landed."""
 MOST = 20_000
 """Events that are landed at once; when so many wait, it is done before its time."""
+_REMOVED_AT_ONCE = 500
+_BREATH = 0.01
+"""Seconds in which others may write to the online store; a writer that waits looks every two milliseconds."""
 _LOOK = 0.25
 _LONGEST_PAUSE = 60.0
+Upsert = Callable[[StreamedGroup, int], Upserted | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,16 @@ class Landed:
 class Lander:
     """Takes events from the queue of a group into its table of the lake."""
 
-    def __init__(self, online: OnlineStore, store: FeatureStore, streamed: StreamedGroup, *, most: int = MOST) -> None:
-        self.streamed, self._online, self._store, self._most = streamed, online, store, most
+    def __init__(self, online: OnlineStore, upsert: Upsert, streamed: StreamedGroup, *, most: int = MOST) -> None:
+        """Nothing is done yet.
+
+        Args:
+            online: where events wait.
+            upsert: brings so many of those that have waited longest into the lake, see `upserting.upsert`.
+            streamed: whose events they are.
+            most: events that are landed at once.
+        """
+        self.streamed, self._online, self._upsert, self._most = streamed, online, upsert, most
 
     def waiting(self) -> int:
         with self._online.reading() as reader:
@@ -54,23 +62,26 @@ class Lander:
     def land(self) -> Landed | None:
         """Lands the events that have waited longest; None where none waits.
 
-        Killed before the queue knows, the same events are landed again, which changes nothing. An event in whose place a later
-        one waits is left to that one.
+        Killed before the queue knows, the same events are landed again, which changes nothing.
 
         Raises:
             FtiError: the lake or the online store cannot be written; the events wait on.
-            duckdb.Error: likewise.
         """
         started = time.perf_counter()
-        with self._online.reading() as reader:
-            queued = event_queue.oldest(reader, self.streamed.group, self._most)
-        if not queued:
+        found = self._upsert(self.streamed, self._most) if self.waiting() else None
+        if found is None:
             return None
-        rows = [one.row for one in queued if one.is_last]
-        changed = self._store.upsert(self.streamed.group, as_table(self.streamed, rows), run="stream").changed if rows else 0
-        with self._online.writing() as writer:
-            event_queue.remove(writer, self.streamed.group, queued)
-        return Landed(len(queued), changed or 0, time.perf_counter() - started)
+        self._remove(found.end)
+        return Landed(found.events, found.changed, time.perf_counter() - started)
+
+    def _remove(self, end: int) -> None:
+        """Takes landed events from the queue, a few at a time, so that those that come do not wait for it."""
+        while True:
+            with self._online.writing() as writer:
+                removed = event_queue.remove(writer, self.streamed.group, end, _REMOVED_AT_ONCE)
+            if removed < _REMOVED_AT_ONCE:
+                return
+            time.sleep(_BREATH)
 
 
 class Landing:
@@ -118,14 +129,12 @@ class Landing:
 
     def land(self, lander: Lander) -> bool:
         """Lands what waits, batch by batch. Returns whether that could be done."""
-        import duckdb
-
         try:
             while (found := lander.land()) is not None:
                 self._landed(lander.streamed, found)
                 if found.events < self._most or self._stopped.is_set():
                     break
-        except (FtiError, duckdb.Error, OSError) as error:
+        except FtiError as error:
             _log.warning("Events of %s wait on, since they could not be landed: %s", lander.streamed.name, error)
             self._failed(lander.streamed, error)
             return False

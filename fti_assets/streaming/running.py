@@ -1,4 +1,8 @@
-"""A stream at work: its source, the transactions, the landing, each in a thread; and what is said of it by HTTP."""
+"""A stream at work: its source, the transactions, the landing, each in a thread; and what is said of it by HTTP.
+
+What reaches the lake is imported where the lake is: beside the stream, in the process that lands. So a stream takes events a second
+after its start, and goes on taking them while others are landed.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +28,12 @@ from fti_assets.streaming.errors import StreamError
 from fti_assets.streaming.groups import StreamedGroup
 from fti_assets.streaming.http_app import StreamApp
 from fti_assets.streaming.landing import EVERY, MOST, Lander, Landing
+from fti_assets.streaming.landing_process import LandingProcess
 from fti_assets.streaming.metrics import Metrics
 from fti_assets.streaming.processor import MOST_WAITING, StreamProcessor
 from fti_assets.streaming.sources import EventSource
 from fti_assets.streaming.sources.http_push import HttpPush
-from fti_assets.vocabulary import FeatureView, WindowedSelection
+from fti_assets.vocabulary import FeatureGroup, FeatureView, WindowedSelection
 
 if TYPE_CHECKING:
     import uvicorn
@@ -63,13 +68,18 @@ class Stream:
     """Takes events of some groups until it is stopped."""
 
     def __init__(
-        self, online: OnlineStore, store: FeatureStore, groups: Sequence[StreamedGroup], refused: Path, settings: Settings
+        self,
+        online: OnlineStore,
+        open_lake: Callable[[], FeatureStore],
+        groups: Sequence[StreamedGroup],
+        refused: Path,
+        settings: Settings,
     ) -> None:
         """Nothing runs yet.
 
         Args:
             online: where events go at once.
-            store: the lake, where they are landed.
+            open_lake: gives the lake, where they are landed, in a process of its own: see `LandingProcess`.
             groups: of which events are taken.
             refused: folder of the events that were refused.
             settings: how it runs.
@@ -83,7 +93,8 @@ class Stream:
         self._metrics = Metrics(self._processor)
         self._push = HttpPush()
         self._source: EventSource = self._push if settings.source == "http" else _followed(settings.source, self._processor)
-        self._landers = [Lander(online, store, group, most=settings.land_at) for group in groups]
+        self._lake = LandingProcess(online, open_lake)
+        self._landers = [Lander(online, self._lake.upsert, group, most=settings.land_at) for group in groups]
         self._landing = Landing(
             self._landers,
             every=settings.land_every,
@@ -91,8 +102,10 @@ class Stream:
             landed=self._metrics.landed,
             failed=self._metrics.landing_failed,
         )
-        self._threads = [Thread(target=self._guarded, args=(run,), daemon=True) for run in (self._pump, self._landing.run)]
-        self._server: uvicorn.Server | None = None
+        self._taking, self._landings = self._threads = tuple(
+            Thread(target=self._guarded, args=(run,), daemon=True) for run in (self._pump, self._landing.run)
+        )
+        self._server = self._made_server()
         self._failed = False
 
     def run(self) -> None:
@@ -101,7 +114,6 @@ class Stream:
         Raises:
             StreamError: it came to an end by itself.
         """
-        self._server = self._made_server()
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the server stops in good order, and then sends it again
         for thread in self._threads:
@@ -122,21 +134,21 @@ class Stream:
 
         push = self._push if self._source is self._push else None
         app = StreamApp(push, self._processor, self._metrics, self._keys, lambda: self.is_well)
-        return uvicorn.Server(
-            uvicorn.Config(
-                app.routes(),
-                host=self._settings.host,
-                port=self._settings.port,
-                loop="uvloop",
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=_CLOSING,
-            )
+        config = uvicorn.Config(
+            app.routes(),
+            host=self._settings.host,
+            port=self._settings.port,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_CLOSING,
         )
+        config.load()  # all that it imports
+        return uvicorn.Server(config)
 
     def _cannot_listen(self) -> StreamError:
         where = f"{self._settings.host}:{self._settings.port}"
@@ -176,20 +188,21 @@ class Stream:
 
     def stop(self) -> None:
         """Has `run` end."""
-        if self._server is not None:
-            self._server.should_exit = True
+        self._server.should_exit = True
 
     def close(self) -> None:
+        """Ends what runs: events that were given are taken; a landing that has begun has ten seconds, else it is done again."""
         self._source.close()
         self._landing.stop()
-        for thread in self._threads:
-            if thread.is_alive() and thread is not threading.current_thread():
-                thread.join()
+        _join(self._taking)
+        _join(self._landings, _CLOSING)
+        self._lake.end()
+        _join(self._landings)
 
     @property
     def port(self) -> int | None:
         """On which it listens; None until it does."""
-        if self._server is None or not self._server.started:
+        if not self._server.started:
             return None
         (first, *_) = [socket for server in self._server.servers for socket in server.sockets]
         return int(first.getsockname()[1])
@@ -226,6 +239,11 @@ class Stream:
             self._source.acknowledge(batches, outcomes)
 
 
+def _join(thread: Thread, timeout: float | None = None) -> None:
+    if thread.is_alive() and thread is not threading.current_thread():
+        thread.join(timeout)
+
+
 def _followed(address: str, processor: StreamProcessor) -> EventSource:
     if not address.startswith(("redis://", "rediss://", "unix://")):
         raise StreamError(f"'{address}' is no source of events.", next_step="Use http, or redis://host:port/db.")
@@ -234,23 +252,30 @@ def _followed(address: str, processor: StreamProcessor) -> EventSource:
     return RedisStreams(address, processor)
 
 
-def prepare(online: OnlineStore, store: FeatureStore, views: Sequence[FeatureView], *, until: datetime | None = None) -> None:
+def prepare(
+    online: OnlineStore, open_lake: Callable[[], FeatureStore], views: Sequence[FeatureView], *, until: datetime | None = None
+) -> None:
     """Has events kept for the windows of some views, those of before included. Without the lake these are loaded another time.
 
     Args:
         online: where events are kept.
-        store: the lake.
+        open_lake: gives the lake; called if events are to be loaded from it.
         views: that are read online.
         until: newest event time that is kept, for a replay of what came after it; all of them unless given.
 
     Raises:
         OnlineStoreError: the online store cannot be written.
     """
+    needy = list(dict.fromkeys(group for view in views for group in online.register(view)))
+    windowed = list(dict.fromkeys(one.group for view in views for one in view.joined if isinstance(one, WindowedSelection)))
+    if groups := needy if until is None else windowed:
+        _load(online, open_lake(), groups, until)
+
+
+def _load(online: OnlineStore, store: FeatureStore, groups: Sequence[FeatureGroup], until: datetime | None) -> None:
     import duckdb
 
-    needy = dict.fromkeys(group for view in views for group in online.register(view))
-    windowed = dict.fromkeys(one.group for view in views for one in view.joined if isinstance(one, WindowedSelection))
-    for group in needy if until is None else windowed:
+    for group in groups:
         try:
             with online.writing() as writer:
                 load_events(store, writer, group, until=until)

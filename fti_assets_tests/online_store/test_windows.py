@@ -337,7 +337,7 @@ def test_an_event_that_waits_to_be_landed_counts_and_not_what_the_lake_has(backe
     load(backend, store, full=True)
     assert look(backend) == (2, 6.0)
     with backend.writing() as writer:
-        event_queue.remove(writer, GROUP, event_queue.oldest(writer, GROUP, 10))
+        event_queue.remove(writer, GROUP, 10, 10)
     load(backend, store, full=True)
     assert look(backend) == (1, 2.0)
 

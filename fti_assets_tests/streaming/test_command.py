@@ -1,7 +1,12 @@
 """`fti stream` and `fti api-key`, as they are typed."""
 
+import os
 import re
+import signal
+import subprocess
+import sys
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from typer.testing import CliRunner
@@ -11,18 +16,24 @@ from fti_assets.feature_store import FeatureStore
 from fti_assets.online_store import OnlineStore
 from fti_assets.online_store.keys import microseconds
 from fti_assets.online_store.windows import Windows
+from fti_assets.streaming.events import as_event
 from fti_assets.streaming.groups import streamed_groups
+from fti_assets.streaming.replay import EventSender
 from fti_assets.streaming.running import Settings, Stream, prepare
 from fti_assets.systems.flights.contracts import FLIGHT_DELAY, FLIGHT_DEPARTURES
 from fti_assets.systems.flights.staged import DAYS
 from fti_assets.vocabulary import WindowedSelection
 from fti_assets_tests.feature_store.examples import rows_of
+from fti_assets_tests.streaming.examples import wait_until
 
 (SELECTION,) = (one for one in FLIGHT_DELAY.joined if isinstance(one, WindowedSelection))
 WINDOWS = Windows(FLIGHT_DEPARTURES, SELECTION.by, SELECTION.aggregates)
 DAY = DAYS.window("2013-01-10")
 NOON = DAY.start + timedelta(hours=12)
 ROWS = [("UA", n, "JFK", NOON, NOON + n * timedelta(minutes=20) - timedelta(days=n % 2), float(n)) for n in range(8)]
+
+COLUMNS = [column.name for column in FLIGHT_DEPARTURES.table.columns]
+DEPARTURE = as_event(FLIGHT_DEPARTURES, dict(zip(COLUMNS, ("UA", 99, "JFK", NOON, NOON, 5.0), strict=True)))
 
 
 @pytest.fixture
@@ -51,7 +62,7 @@ def test_a_replay_takes_the_windows_back_and_sends_the_day_again(fti, store, tmp
     """Of the eight departures four are of the day before."""
     hashed = store.content_hash(FLIGHT_DEPARTURES.table)
     with OnlineStore(tmp_path / "online") as online:
-        prepare(online, store, [FLIGHT_DELAY])
+        prepare(online, lambda: store, [FLIGHT_DELAY])
         assert look(online, NOON + timedelta(hours=2)) == 2
     found = fti("stream", "flights", "--replay", "2013-01-10", "--speed", "1000000", "--port", "0")
     assert found.exit_code == 0, found.output
@@ -66,7 +77,7 @@ def test_a_replay_takes_the_windows_back_and_sends_the_day_again(fti, store, tmp
 def test_a_replay_sends_to_a_stream_that_listens(fti, store, tmp_path):
     groups = streamed_groups([FLIGHT_DEPARTURES], [FLIGHT_DELAY])
     with OnlineStore(tmp_path / "other") as online:
-        other = FeatureStore(tmp_path / "lake of the other")
+        other = partial(FeatureStore, tmp_path / "lake of the other")
         stream = Stream(online, other, groups, tmp_path / "refused", Settings(port=0))
         prepare(online, other, [FLIGHT_DELAY])
         with stream.running():
@@ -95,3 +106,21 @@ def test_a_key_is_shown_once_and_its_line_is_what_the_environment_takes(fti):
     found = fti("api-key", "sensors")
     keys = ApiKeys.from_environment({"FTI_API_KEYS": found.stdout.strip()})
     assert keys.owner(None, found.stderr.splitlines()[-1]) == "sensors"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_a_stream_and_the_process_that_lands_end_in_good_order(store, tmp_path, number, status):
+    known = {name: value for name, value in os.environ.items() if not name.startswith("FTI")} | {"FTI_DATA_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "fti_assets.cli", "stream", "flights", "--port", "0", "--land-every", "0.1"]
+    with subprocess.Popen(command, env=known, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        port = next(found[1] for line in process.stderr if (found := re.search(r"running on http://127.0.0.1:(\d+)", line)))
+        EventSender("127.0.0.1", int(port)).send(FLIGHT_DEPARTURES.versioned_name, [DEPARTURE])
+        wait_until(lambda: _session(process.pid) > 1)
+        os.killpg(process.pid, number)  # as a terminal does
+        said = process.stderr.read()
+    assert (process.returncode, "Traceback" in said, _session(process.pid)) == (status, False, 0), said
+
+
+def _session(leader):
+    """How many processes a session has."""
+    return subprocess.run(["ps", "-o", "pid=", "--sid", str(leader)], capture_output=True, text=True).stdout.count("\n")

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import os
+import signal
 import socket
 import threading
 from contextlib import closing, contextmanager
+from functools import partial
 from http.client import HTTPConnection
 
 import pytest
@@ -19,6 +22,7 @@ from fti_assets.streaming.http_app import LARGEST_BODY
 from fti_assets.streaming.processor import Batch, Ingested
 from fti_assets.streaming.running import Settings, Stream, prepare
 from fti_assets.streaming.sources.http_push import HttpPush
+from fti_assets_tests.feature_store.examples import read_all
 from fti_assets_tests.streaming.examples import COUNT, GROUPS, MEAN, RIDES, T0, VIEW, ride, wait_until
 
 WINDOWS = Windows(RIDES, ("station",), (COUNT, MEAN))
@@ -27,9 +31,9 @@ WINDOWS = Windows(RIDES, ("station",), (COUNT, MEAN))
 @contextmanager
 def streaming(folder, **settings):
     with OnlineStore(folder / "online") as online:
-        store = FeatureStore(folder)
-        stream = Stream(online, store, GROUPS, folder / "refused", Settings(**({"port": 0, "land_every": 1000} | settings)))
-        prepare(online, store, [VIEW])
+        open_lake = partial(FeatureStore, folder)
+        stream = Stream(online, open_lake, GROUPS, folder / "refused", Settings(**({"port": 0, "land_every": 1000} | settings)))
+        prepare(online, open_lake, [VIEW])
         with stream.running():
             yield stream
 
@@ -183,13 +187,40 @@ def test_too_many_waiting_events_are_not_taken(tmp_path):
         assert push(stream, ride(T0, 2))[0] == 200
 
 
+def test_a_landing_process_that_is_killed_holds_up_no_event_and_is_told(tmp_path):
+    with streaming(tmp_path) as stream:
+        assert push(stream, ride())[0] == 200
+        stream.land()
+        os.kill(stream._lake.pid, signal.SIGKILL)
+        assert push(stream, ride(T0, 1))[0] == 200
+        stream.land()
+        health = request(stream, "GET", "/healthz")
+        assert (health[0], health[1]["waiting"]["rides_v1"]) == (200, 1)
+        assert 'fti_stream_landing_failures_total{group="rides_v1"} 1.0' in request(stream, "GET", "/metrics")[1]
+        stream.land()
+        assert request(stream, "GET", "/healthz")[1]["waiting"]["rides_v1"] == 0
+    assert len(read_all(FeatureStore(tmp_path), RIDES.table)) == 2
+
+
+def test_a_stream_that_is_stopped_does_not_wait_for_a_lake_that_is_locked(tmp_path, monkeypatch):
+    monkeypatch.setattr("fti_assets.streaming.running._CLOSING", 0.2)
+    with FeatureStore(tmp_path).lake.locked("another writer"):
+        with streaming(tmp_path, land_every=0.1) as stream:
+            assert push(stream, ride())[0] == 200
+            wait_until(lambda: stream._lake.pid is not None)
+        assert not stream._landings.is_alive()
+    with streaming(tmp_path) as again:
+        assert request(again, "GET", "/healthz")[1]["waiting"]["rides_v1"] == 1
+
+
 def test_an_error_of_ours_ends_the_stream_and_acknowledges_nothing(tmp_path, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError
 
     with OnlineStore(tmp_path / "online") as online:
-        stream = Stream(online, FeatureStore(tmp_path), GROUPS, tmp_path / "refused", Settings(port=0))
-        prepare(online, FeatureStore(tmp_path), [VIEW])
+        open_lake = partial(FeatureStore, tmp_path)
+        stream = Stream(online, open_lake, GROUPS, tmp_path / "refused", Settings(port=0))
+        prepare(online, open_lake, [VIEW])
         monkeypatch.setattr(event_queue, "enqueue", broken)
         with pytest.raises(StreamError, match="ended by an error"):
             push_until_it_ends(stream)
@@ -242,7 +273,7 @@ def test_senders_are_asked_for_a_key(tmp_path, monkeypatch):
 
 def test_others_are_not_let_in_without_keys(tmp_path):
     with pytest.raises(ApiKeyError, match=r"A server on 0\.0\.0\.0 can be reached by others"):
-        Stream(OnlineStore(tmp_path), FeatureStore(tmp_path), GROUPS, tmp_path, Settings(host="0.0.0.0"))
+        Stream(OnlineStore(tmp_path), partial(FeatureStore, tmp_path), GROUPS, tmp_path, Settings(host="0.0.0.0"))
 
 
 def test_a_port_that_is_taken_is_said(tmp_path, stream):
@@ -252,4 +283,4 @@ def test_a_port_that_is_taken_is_said(tmp_path, stream):
 
 def test_a_source_that_is_none_is_said(tmp_path):
     with pytest.raises(StreamError, match="'kafka://x' is no source of events"):
-        Stream(OnlineStore(tmp_path), FeatureStore(tmp_path), GROUPS, tmp_path, Settings(source="kafka://x"))
+        Stream(OnlineStore(tmp_path), partial(FeatureStore, tmp_path), GROUPS, tmp_path, Settings(source="kafka://x"))

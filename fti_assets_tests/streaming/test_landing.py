@@ -2,13 +2,16 @@
 
 import threading
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from fti_assets.feature_store import FeatureStore, LockedError
 from fti_assets.online_store import event_queue
+from fti_assets.streaming import landing as landing_module
 from fti_assets.streaming.groups import StreamedGroup
 from fti_assets.streaming.landing import Lander, Landing
+from fti_assets.streaming.upserting import upsert
 from fti_assets.vocabulary import Feature
 from fti_assets_tests.feature_store.examples import read_all
 from fti_assets_tests.streaming.examples import GROUPS, HOUR, MINUTE, RIDES, SECOND, T0, processor_of, ride, wait_until
@@ -30,13 +33,18 @@ def ingest(processor, *lines):
     return processor.ingest([processor.read("rides_v1", lines)])[0]
 
 
+def lander_of(online, store, streamed=STREAMED, **options):
+    """One that does in this process what a stream has another do."""
+    return Lander(online, partial(upsert, online, store), streamed, **options)
+
+
 def landed(store):
     """Rides and delays in the lake."""
     return {(row[1], row[2]): row[3] for row in read_all(store, RIDES.table)}
 
 
 def test_events_are_landed_batch_by_batch_and_wait_no_more(online, store, processor):
-    lander = Lander(online, store, STREAMED, most=2)
+    lander = lander_of(online, store, most=2)
     ingest(processor, *(ride(T0 + n * SECOND, n, delay=float(n)) for n in range(3)))
     found = lander.land()
     assert (found.events, found.changed, lander.waiting()) == (2, 2, 1)
@@ -45,8 +53,27 @@ def test_events_are_landed_batch_by_batch_and_wait_no_more(online, store, proces
     assert landed(store) == {(n, T0 + n * SECOND): float(n) for n in range(3)}
 
 
+def test_landed_events_leave_the_queue_a_few_at_a_time_and_those_that_came_meanwhile_stay(online, store, processor, monkeypatch):
+    lander = lander_of(online, store)
+    ingest(processor, *(ride(T0, n) for n in range(5)))
+    waiting = []
+
+    def breathe(_):
+        waiting.append(lander.waiting())
+        ingest(processor, ride(T0, 4, delay=float(10 + len(waiting))))  # the last of those that are being landed, corrected
+
+    monkeypatch.setattr(landing_module, "_REMOVED_AT_ONCE", 2)
+    monkeypatch.setattr(landing_module.time, "sleep", breathe)
+    assert lander.land().events == 5
+    assert waiting == [3, 2]
+    assert lander.waiting() == 2
+    monkeypatch.undo()
+    assert lander.land().changed == 1
+    assert landed(store) == {(n, T0): 5.0 for n in range(4)} | {(4, T0): 12.0}
+
+
 def test_of_an_event_and_its_correction_the_correction_is_landed(online, store, processor):
-    lander = Lander(online, store, STREAMED, most=1)
+    lander = lander_of(online, store, most=1)
     ingest(processor, ride(delay=1.0), ride(delay=2.0))
     assert (lander.land().changed, landed_or_none(store)) == (0, None)
     assert (lander.land().changed, landed(store)) == (1, {(0, T0): 2.0})
@@ -57,12 +84,12 @@ def landed_or_none(store):
 
 
 def test_an_event_that_is_corrected_while_it_is_landed_is_landed_again(online, store, processor, monkeypatch):
-    lander = Lander(online, store, STREAMED)
+    lander = lander_of(online, store)
     ingest(processor, ride(delay=1.0))
-    upsert = FeatureStore.upsert
+    into_lake = FeatureStore.upsert
 
     def meanwhile(*args, **kwargs):
-        done = upsert(*args, **kwargs)
+        done = into_lake(*args, **kwargs)
         ingest(processor, ride(delay=2.0))
         return done
 
@@ -75,7 +102,7 @@ def test_an_event_that_is_corrected_while_it_is_landed_is_landed_again(online, s
 
 
 def test_killed_between_the_lake_and_the_queue_nothing_is_there_twice(online, store, processor, monkeypatch):
-    lander = Lander(online, store, STREAMED)
+    lander = lander_of(online, store)
     ingest(processor, ride(), ride(T0, 1))
 
     def killed(*_):
@@ -95,7 +122,7 @@ def test_killed_between_the_lake_and_the_queue_nothing_is_there_twice(online, st
 def test_a_lake_that_is_locked_lets_events_wait_and_come_later(online, store, processor, monkeypatch):
     told = []
     landing = Landing(
-        [Lander(online, store, STREAMED)],
+        [lander_of(online, store)],
         every=0.05,
         landed=lambda group, found: told.append(found.events),
         failed=lambda group, error: told.append(type(error).__name__),
@@ -120,9 +147,7 @@ def test_a_lake_that_is_locked_lets_events_wait_and_come_later(online, store, pr
 
 def test_many_events_are_landed_before_their_time(online, store, processor):
     told = []
-    landing = Landing(
-        [Lander(online, store, STREAMED, most=2)], every=1000, most=2, landed=lambda group, found: told.append(found.events)
-    )
+    landing = Landing([lander_of(online, store, most=2)], every=1000, most=2, landed=lambda group, found: told.append(found.events))
     running = threading.Thread(target=landing.run)
     running.start()
     ingest(processor, ride(), ride(T0, 1), ride(T0, 2))
@@ -135,27 +160,27 @@ def test_many_events_are_landed_before_their_time(online, store, processor):
 def test_late_events_are_landed_too(online, store, processor):
     ingest(processor, ride())
     ingest(processor, ride(T0 - 100 * HOUR, 1), ride(T0 - 30 * MINUTE, 2))
-    Lander(online, store, STREAMED).land()
+    lander_of(online, store).land()
     assert set(landed(store)) == {(0, T0), (1, T0 - 100 * HOUR), (2, T0 - 30 * MINUTE)}
 
 
 def test_the_queue_survives_a_group_that_has_a_new_column(online, store, processor):
     ingest(processor, ride())
     wider = replace(RIDES, features=(*RIDES.features, Feature("crowded", "bool")))
-    Lander(online, store, StreamedGroup(wider, is_windowed=True, is_row=False)).land()
+    lander_of(online, store, StreamedGroup(wider, is_windowed=True, is_row=False)).land()
     assert read_all(store, wider.table) == [("a", 0, T0, 5.0, "L1", None)]
 
 
 def test_two_that_land_the_same_events_lose_none_and_count_right(online, store, processor, monkeypatch):
     ingest(processor, *(ride(T0, n) for n in range(4)))
-    first, second = (Lander(online, store, STREAMED, most=2) for _ in range(2))
-    upsert = FeatureStore.upsert
+    first, second = (lander_of(online, store, most=2) for _ in range(2))
+    into_lake = FeatureStore.upsert
 
     def meanwhile(*args, **kwargs):
         monkeypatch.undo()
         second.land()
         second.land()
-        return upsert(*args, **kwargs)
+        return into_lake(*args, **kwargs)
 
     monkeypatch.setattr(FeatureStore, "upsert", meanwhile)
     first.land()

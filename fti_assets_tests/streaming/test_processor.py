@@ -119,7 +119,7 @@ def test_no_more_may_wait_than_is_allowed(online, tmp_path):
     assert look(online) == (3, 5.0)
     assert ingest(processor, ride()).error is not None
     with online.writing() as writer:
-        event_queue.remove(writer, RIDES, event_queue.oldest(writer, RIDES, 2))
+        event_queue.remove(writer, RIDES, 2, 10)
     assert ingest(processor, ride(T0, 3)) == Ingested(new=1)
 
 

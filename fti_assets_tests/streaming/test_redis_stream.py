@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import closing, contextmanager
+from functools import partial
 
 import pytest
 import redis
@@ -144,9 +145,9 @@ def test_an_address_that_is_none(online, tmp_path):
 @contextmanager
 def following(folder, address):
     with OnlineStore(folder / "online") as online:
-        store = FeatureStore(folder)
-        stream = Stream(online, store, GROUPS, folder / "refused", Settings(source=address, port=0, land_every=1000))
-        prepare(online, store, [VIEW])
+        open_lake = partial(FeatureStore, folder)
+        stream = Stream(online, open_lake, GROUPS, folder / "refused", Settings(source=address, port=0, land_every=1000))
+        prepare(online, open_lake, [VIEW])
         with stream.running():
             yield stream, online
 
