@@ -23,6 +23,9 @@ from fti_assets.streaming.processor import as_table
 if TYPE_CHECKING:
     from fti_assets.feature_store import FeatureStore
 
+_NICE = 10
+"""Events come first; but with 19, on a machine that is busy for long, hardly anything would be landed."""
+
 
 def upsert(online: OnlineStore, store: FeatureStore, streamed: StreamedGroup, most: int) -> Upserted | None:
     """Brings the events of a group that have waited longest into the lake, where each is once, however often it is brought.
@@ -68,7 +71,7 @@ def _work(stream: Connection, asked: SimpleQueue[Any]) -> None:
 
 def main() -> None:
     """Works until the stream closes its end of the connection, or dies; then it ends at once, whatever it is doing."""
-    os.nice(19)  # events come first
+    os.nice(_NICE)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # who ends a stream and all around it does not disturb its last landing
     stream, asked = Connection(int(sys.argv[1])), SimpleQueue[Any]()
     Thread(target=_work, args=(stream, asked), daemon=True).start()
