@@ -72,7 +72,7 @@ def test_values_that_fit(line, name, value):
         pytest.param(said(model="other"), "It is of model \"other\", not of 'delay'.", id="other_model"),
         pytest.param(said(request_id=None, keys=None), "It lacks request_id, keys.", id="lacks_something"),
         pytest.param(said(request_id=""), "'request_id' is \"\": it is to be a text that is not empty.", id="empty_id"),
-        pytest.param(said(features=[1]), "'features' is [1], not an object.", id="features_are_no_object"),
+        pytest.param(said(features=[1]), "'features' is [[1]], not an object.", id="features_are_no_object"),
         pytest.param(said(prediction="high"), "'prediction' is \"high\": it is to be a number.", id="text_for_a_number"),
         pytest.param(said(prediction=float("inf")), "'prediction' is Infinity: it is to be a finite number.", id="infinite"),
         pytest.param(said(prediction=True), "'prediction' is true: it is to be a number.", id="bool_for_a_number"),
