@@ -71,7 +71,7 @@ class KeyCodec:
             return [self.encode(values) for values in zip(*columns, strict=True)]
         if len(parts) == 1:
             return parts[0]
-        return [None if None in row else b"".join(row) for row in zip(*parts, strict=True)]  # type: ignore[arg-type]
+        return [None if None in row else b"".join(row) for row in zip(*parts, strict=True)]
 
     def _encode(self, values: Sequence[Any]) -> bytes | None:
         """The key of one value for each column.

@@ -178,13 +178,14 @@ class Work:
 
     def _stored(self, lookup: Lookup, found: Sequence[bytes | None]) -> Stored:
         """Rows of a table, read; those of one layout together."""
-        marks = {None if row is None else row[:4] for row in found}
-        if len(marks) == 1 and (mark := marks.pop()) is not None:
-            return self._reader_of(lookup, mark).read_many(found)  # type: ignore[arg-type] - all are there
+        there = [row for row in found if row is not None]
+        marks = {row[:4] for row in there}
+        if len(marks) == 1 and len(there) == len(found):
+            return self._reader_of(lookup, marks.pop()).read_many(there)
         events: list[int | None] = []
         columns: list[list[Any]] = [[] for _ in lookup.names]
         places = [-1] * len(found)
-        for mark in marks - {None}:
+        for mark in marks:
             some = {n: row for n, row in enumerate(found) if row is not None and row[:4] == mark}
             for place, n in enumerate(some, start=len(events)):
                 places[n] = place

@@ -176,7 +176,7 @@ class Predictor:
     def _used(self, answer: Answer, number: int) -> dict[str, Any]:
         """The features of a row as they were used, and where each came from."""
         found, at = answer.found, answer.asked.at[number]
-        statuses, event_times = ([one[number] for one in some] for some in (found.statuses, found.event_times))
+        statuses, event_times = [one[number] for one in found.statuses], [one[number] for one in found.event_times]
         return {
             "request_time": instant(at),
             "features": {name: column[number] for name, column in zip(self.names, found.columns, strict=True)},
@@ -188,9 +188,7 @@ class Predictor:
                     "age_seconds": None if event_time is None else (at - event_time) / 1e6,
                     "features": source.features,
                 }
-                for name, source, status, event_time in zip(
-                    self.sources, self.view.sources, statuses, event_times, strict=True
-                )
+                for name, source, status, event_time in zip(self.sources, self.view.sources, statuses, event_times, strict=True)
             },
         }
 

@@ -1,4 +1,4 @@
-"""Fitted transformations compiled for columns of plain Python values, as they come from an online store: no table is made of them."""
+"""Fitted transformations compiled for columns of plain Python values, as an online store gives them: no table is made of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class RowEncoder:
 
     Args:
         transformations: fitted on the training split.
-        names: of the columns that are given, in their order; the features are looked up among them. Those of the features unless given.
+        names: of the columns that are given, in their order; the features are looked up among them. Those of the features unless
+            given.
 
     Raises:
         KeyError: a feature is not among the names.

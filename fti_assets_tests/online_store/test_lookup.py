@@ -262,7 +262,10 @@ def test_many_requests_at_once_get_what_each_of_them_gets_alone(online, seed):
     depot = WEATHER["temp"].on(station=LINES["depot"]).prefixed("depot_")
     view = view_of(*ROLES.features, depot, computed=(wind_minutes, is_far))
     requests = [
-        {"trip": chance.choice([*range(45), None]), **{n: chance.choice(some) for n, some in gives.items() if chance.random() < 0.2}}
+        {
+            "trip": chance.choice([*range(45), None]),
+            **{n: chance.choice(some) for n, some in gives.items() if chance.random() < 0.2},
+        }
         for _ in range(80)
     ]
     moments = [us(chance.choice((0, 0.75))) for _ in requests]
