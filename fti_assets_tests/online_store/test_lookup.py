@@ -114,6 +114,22 @@ def test_many_rows_come_in_their_order_each_at_its_own_time(online):
     assert online.view(VIEW).find([], []).rows == []
 
 
+@pytest.mark.parametrize(
+    ("hours", "statuses"),
+    [
+        pytest.param((0, 1), ["found", "found"], id="all_count"),
+        pytest.param((-1, 0), ["future", "found"], id="one_is_of_the_future"),
+        pytest.param((0, 2), ["found", "expired"], id="one_has_expired"),
+    ],
+)
+def test_of_rows_that_are_all_stored_each_counts_at_its_own_time(online, hours, statuses):
+    group = replace(WEATHER, ttl=HOUR)
+    load(online, group, ("a", at(), 1.0, 2.0), ("b", at(), 1.0, 2.0))
+    found = online.view(view_of(group["temp"])).find([{"trip": 1, "station": "a"}, {"trip": 2, "station": "b"}], [*map(us, hours)])
+    assert [row.statuses[1] for row in found.rows] == statuses
+    assert [row.values[0] for row in found.rows] == [1.0 if status == "found" else None for status in statuses]
+
+
 ROLES = view_of(
     SPINE["distance"],
     WEATHER["wind", "temp"],
