@@ -119,7 +119,7 @@ class Sqlite:
         self.connection.execute("PRAGMA journal_mode = WAL")
         self.connection.execute("CREATE TABLE rows (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
         self.layout = Layout(1, kept_columns(GROUP))
-        self.read = self.layout.reader(GROUP.feature_names)
+        self.read = self.layout.reader(GROUP.feature_names).read
         self.encode = KeyCodec(ACCOUNT.keys).encode
 
     def load(self, table: pa.Table) -> None:
@@ -141,7 +141,7 @@ class Ours:
     def __init__(self, address: str | Path) -> None:
         self.store = OnlineStore(address)
         self.encode = KeyCodec(ACCOUNT.keys).encode
-        self.read = Layout(1, kept_columns(GROUP)).reader(GROUP.feature_names)
+        self.read = Layout(1, kept_columns(GROUP)).reader(GROUP.feature_names).read
         self.views = {roles: self.store.view(view_of(roles)) for roles in (1, ROLES)}
 
     def load(self, table: pa.Table) -> None:
@@ -158,7 +158,7 @@ class Ours:
             {"order": 1} | dict(zip(names, accounts[start : start + roles], strict=True))
             for start in range(0, len(accounts), roles)
         ]
-        found = self.views[roles].find(requests, [microseconds(NOW)] * len(requests))
+        found = self.views[roles].find(requests, [microseconds(NOW)] * len(requests)).rows
         assert all(status in ("found", "given") for row in found for status in row.statuses)
         return found
 

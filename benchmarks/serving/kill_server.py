@@ -78,7 +78,7 @@ def read_log(folder: Path) -> Log:
         log.open_segments += is_open
         for line in segment.read_bytes().splitlines(keepends=True):
             try:
-                log.requests.add(json.loads(line)["request_id"])
+                log.requests.update(json.loads(line)["request_id"])
                 torn = not line.endswith(b"\n")
             except (ValueError, KeyError, TypeError):
                 torn = True

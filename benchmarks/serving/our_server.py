@@ -47,7 +47,9 @@ def _predictions(answer: Any) -> list[Any]:
 
 
 def _features(answer: Any) -> list[Any]:
-    return [one["features"] for one in answer["rows"]]
+    """The features of each row, of an answer that has them by columns."""
+    names, columns = answer["features"].keys(), answer["features"].values()
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 PREDICTION = Question("predict", f"/predict/{MODEL.name}", _rows, _predictions, PREDICTED)

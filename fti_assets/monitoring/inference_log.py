@@ -29,8 +29,8 @@ from fti_assets.vocabulary import Column, ColumnType, InferenceLog, Table
 CLOSED, OPEN = ".ndjson", ".ndjson.part"
 QUARANTINE = "quarantine"
 BATCH_ROWS = 100_000
-_CHUNK_LINES = 5_000
-"""Lines that are held as Python objects at once."""
+_CHUNK_BYTES = 4 << 20
+"""Of lines that are held as Python objects at once, about."""
 _KINDS: dict[str, ColumnType] = {
     "DOUBLE": "float",
     "BIGINT": "int",
@@ -177,11 +177,13 @@ def batches(paths: Sequence[Path], table: Table, model: str, batch_rows: int) ->
 
 def _chunks(file: BinaryIO) -> Iterator[list[tuple[int, bytes]]]:
     chunk: list[tuple[int, bytes]] = []
+    size = 0
     for number, line in enumerate(file, 1):
         chunk.append((number, line))
-        if len(chunk) == _CHUNK_LINES:
+        size += len(line)
+        if size >= _CHUNK_BYTES:
             yield chunk
-            chunk = []
+            chunk, size = [], 0
     if chunk:
         yield chunk
 

@@ -1,4 +1,8 @@
-"""Lines of an inference log as rows of its table; what is not a line of that log is told with the reason."""
+"""Lines of an inference log as rows of its table; what is not a line of that log is told with the reason.
+
+A line is an object in JSON, and holds the rows of one answer by columns: `model`, `logged_at` and `latency_us` are of all of them,
+everything else is a list with a value for each row; `keys` and `features` are objects of such lists.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,7 @@ ARROW: dict[ColumnType, pa.DataType] = {
     "date": pa.date32(),
 }
 _REQUIRED = ("request_id", "logged_at", "request_time", "role", "model_version", "view_version", "prediction", "keys", "features")
+_OF_ALL = ("logged_at", "latency_us")
 _NONE: Mapping[str, Any] = {"given": [], "missing": []}
 _INT_END = 1 << 63
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,34 +58,62 @@ def schema(table: Table) -> pa.Schema:
 
 def parse(lines: Iterable[tuple[int, bytes]], table: Table, model: str) -> tuple[pa.Table, list[Malformed]]:
     """Numbered lines of the log of a model as rows of its table, and the lines that are none."""
-    rows, malformed = [], []
+    columns: dict[str, list[Any]] = {column.name: [] for column in table.columns}
     read = {column.name: _reader(column) for column in table.columns}
+    malformed = []
     for number, line in lines:
         try:
-            rows.append(_row(line, read, model))
+            found = _rows(line, read, model)
         except MalformedLineError as error:
             malformed.append(Malformed(number, str(error), line.decode(errors="replace")))
-    columns = zip(*rows, strict=True) if rows else ([] for _ in read)
+            continue
+        for name, values in found.items():
+            columns[name] += values
     kinds = schema(table)
-    return pa.table([pa.array(values, kind.type) for values, kind in zip(columns, kinds, strict=True)], schema=kinds), malformed
+    return pa.table([pa.array(columns[kind.name], kind.type) for kind in kinds], schema=kinds), malformed
 
 
-def _row(line: bytes, read: Mapping[str, Callable[[Any], Any]], model: str) -> list[Any]:
+def _rows(line: bytes, read: Mapping[str, Callable[[Any], Any]], model: str) -> dict[str, list[Any]]:
+    """The rows of a line, by columns."""
     said = _object(line)
     if said.get("model") != model:
         raise MalformedLineError(f"It is of model {_short(said.get('model'))}, not of '{model}'.")
-    lacking = [name for name in _REQUIRED if said.get(name) is None]
+    lacking = [name for name in _REQUIRED if _lacks(said.get(name))]
     if lacking:
         raise MalformedLineError(f"It lacks {', '.join(lacking)}.")
-    flat = {**_NONE, **_mapping(said, "features"), **_mapping(said, "keys"), **said}
-    row, name = [], ""
+    rows = len(_list(said, "request_id"))
+    flat = {**_mapping(said, "features"), **_mapping(said, "keys"), **said}
+    found = {}
+    for name, convert in read.items():
+        if name in _OF_ALL:
+            found[name] = _converted(name, [flat.get(name)], convert) * rows
+        elif flat.get(name) is None:
+            found[name] = _converted(name, [_NONE.get(name)], convert) * rows
+        else:
+            found[name] = _converted(name, _list(flat, name, rows), convert)
+    return found
+
+
+def _lacks(value: Any) -> bool:
+    return value is None or (type(value) is list and None in value)
+
+
+def _list(said: Mapping[str, Any], name: str, rows: int | None = None) -> list[Any]:
+    values = said[name]
+    if type(values) is not list or (rows is not None and len(values) != rows):
+        count = "" if rows is None else f" of {rows}"
+        raise MalformedLineError(f"'{name}' is {_short(values)}, not a list{count}.")
+    return values
+
+
+def _converted(name: str, values: list[Any], convert: Callable[[Any], Any]) -> list[Any]:
+    found, value = [], None
     try:
-        for name, convert in read.items():
-            value = flat.get(name)
-            row.append(None if value is None else convert(value))
+        for value in values:
+            found.append(None if value is None else convert(value))
     except (TypeError, ValueError, OverflowError) as error:
-        raise MalformedLineError(f"'{name}' is {_short(flat[name])}: {error}.") from error
-    return row
+        raise MalformedLineError(f"'{name}' is {_short(value)}: {error}.") from error
+    return found
 
 
 def _object(line: bytes) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from fti_assets.online_store.errors import OnlineLockedError, OnlineStoreError
-from fti_assets.online_store.features import OnlineFeatures, OnlineRow, Source, Status
+from fti_assets.online_store.features import FoundFeatures, OnlineFeatures, OnlineRow, Source, Status
 from fti_assets.online_store.loading import Updated
 from fti_assets.online_store.store import OnlineStore
 from fti_assets.online_store.tables import OnlineTable
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Added",
+    "FoundFeatures",
     "OnlineFeatures",
     "OnlineLockedError",
     "OnlineRow",

@@ -51,6 +51,26 @@ class OnlineRow(NamedTuple):
     statuses: tuple[Status, ...]
 
 
+class FoundFeatures(NamedTuple):
+    """The features of some requests, by columns.
+
+    Attributes:
+        columns: for each of the view's `feature_names` its values; they are not to be changed.
+        event_times: for each source of the view those of the rows, as in `OnlineRow`.
+        statuses: likewise.
+    """
+
+    columns: list[Sequence[Any]]
+    event_times: list[Sequence[int | None]]
+    statuses: list[Sequence[Status]]
+
+    @property
+    def rows(self) -> list[OnlineRow]:
+        """The same, row by row."""
+        values, times, statuses = (zip(*some, strict=True) for some in (self.columns, self.event_times, self.statuses))
+        return list(map(OnlineRow, values, times, statuses))
+
+
 @dataclass(frozen=True, slots=True)
 class OnlineFeatures:
     """The features of some rows at one time.

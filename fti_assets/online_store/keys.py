@@ -60,6 +60,19 @@ class KeyCodec:
         if len(self._encoders) == 1:
             self.encode = self._encode_one
 
+    def encode_many(self, columns: Sequence[Sequence[Any]]) -> list[bytes | None]:
+        """The keys of some rows, given by columns."""
+        try:
+            parts: list[list[bytes | None]] = [
+                [None if value is None else encoder(value) for value in column]
+                for encoder, column in zip(self._encoders, columns, strict=True)
+            ]
+        except struct.error:  # a number beyond 64 bits
+            return [self.encode(values) for values in zip(*columns, strict=True)]
+        if len(parts) == 1:
+            return parts[0]
+        return [None if None in row else b"".join(row) for row in zip(*parts, strict=True)]
+
     def _encode(self, values: Sequence[Any]) -> bytes | None:
         """The key of one value for each column.
 

@@ -151,13 +151,11 @@ class LmdbReader:
         return [get(prefix + key) if len(key) <= LONGEST_KEY else None for key in keys]
 
     def get_each(self, wanted: Sequence[tuple[str, bytes]]) -> list[bytes | None]:
-        known, found = self._prefixes.get, []
-        for table, key in wanted:
-            prefix = known(table)
-            if prefix is None:
-                prefix = self._prefix(table)
-            found.append(self._transaction.get(prefix + key) if prefix and len(key) <= LONGEST_KEY else None)
-        return found
+        known, unknown, get = self._prefixes.get, self._prefix, self._transaction and self._transaction.get
+        return [
+            get(prefix + key) if (prefix := known(table) or unknown(table)) and len(key) <= LONGEST_KEY else None
+            for table, key in wanted
+        ]
 
     def scan(self, table: str, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         prefix = self._prefix(table)

@@ -7,8 +7,8 @@ from datetime import date, datetime
 from typing import Any
 
 from fti_assets.errors import DefinitionError, not_found
-from fti_assets.online_store.backend import OnlineBackend, Reader
-from fti_assets.online_store.features import OnlineRow, Source
+from fti_assets.online_store.backend import OnlineBackend
+from fti_assets.online_store.features import FoundFeatures, Source
 from fti_assets.online_store.lookup_plan import plan
 from fti_assets.online_store.lookup_work import Known, Work
 from fti_assets.vocabulary import Column, ColumnType, FeatureView
@@ -41,7 +41,7 @@ class OnlineView:
         own = [column for column in view.spine.table.columns if column.name != view.at]
         self.request_columns = tuple({column.name: column for column in (*own, *view.feature_columns)}.values())
 
-    def find(self, requests: Sequence[Mapping[str, Any]], at: Sequence[int]) -> list[OnlineRow]:
+    def find(self, requests: Sequence[Mapping[str, Any]], at: Sequence[int]) -> FoundFeatures:
         """The features of some requests, all from one state of the store.
 
         A value that a request gives is used as it is, null included. The others are looked up: the newest value of the entity if
@@ -59,10 +59,6 @@ class OnlineView:
             found = work.done()
         self._known = work.known
         return found
-
-    def find_in(self, reader: Reader, requests: Sequence[Mapping[str, Any]], at: Sequence[int]) -> list[OnlineRow]:
-        """The same within a transaction that is open already."""
-        return Work(self._plan, reader, self._known, requests, at).done()
 
     def check(self, requests: Sequence[Mapping[str, Any]]) -> None:
         """Sees that requests give what they must, nothing that the view does not have, and values of the right types.

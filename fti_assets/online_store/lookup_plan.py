@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from operator import itemgetter
 from typing import Any
 
 from fti_assets.errors import DefinitionError
@@ -15,6 +14,7 @@ from fti_assets.online_store.tables import rows_of
 from fti_assets.online_store.windows import Windows
 from fti_assets.vocabulary import (
     REQUEST_TIME,
+    Column,
     ColumnType,
     FeatureGroup,
     FeatureSelection,
@@ -26,13 +26,27 @@ from fti_assets.vocabulary import (
     join_sources,
 )
 
-Slots = list[Any]
-"""The values of one request, each at its place: the features of the view in their order, then what they are found by."""
+Columns = list[Sequence[Any]]
+"""The values of some requests, by columns, each at its place: the features of the view in their order, then what they are found
+by."""
 _MICROSECOND = timedelta(microseconds=1)
-_MANY = 10_000
-"""How much of what recurs is remembered: shapes of requests, keys as bytes."""
-_SHORT = 256
-"""Bytes of the longest key that is remembered."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JoinKeys:
+    """The keys of rows by which something is looked up.
+
+    Attributes:
+        codec: encodes them.
+        places: where their values stand.
+    """
+
+    codec: KeyCodec
+    places: tuple[int, ...]
+
+    def encoded(self, columns: Columns) -> list[bytes | None]:
+        """For each row its key as bytes; None where it is the key of nothing."""
+        return self.codec.encode_many([columns[place] for place in self.places])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +56,7 @@ class Lookup:
     Attributes:
         group: the group.
         source: number among the sources of the view; None where it only finds keys of others.
-        key_places: where the values of its join keys stand.
+        by: the keys by which it is looked up; the same object in all lookups by the same keys.
         names: of its columns that are read of the stored row.
         places: where the values of `names` go.
         span: of these places, where they follow one another and are all that it fills.
@@ -51,13 +65,12 @@ class Lookup:
         filled: all places that it fills.
         ttl: how old a row may be, in microseconds.
         table: the backend's table of its rows.
-        encoded: the key of a row as bytes; None where it is the key of nothing.
         windows: its aggregates, where it is read through windows.
     """
 
     group: FeatureGroup
     source: int | None
-    key_places: tuple[int, ...]
+    by: JoinKeys
     names: tuple[str, ...]
     places: tuple[int, ...]
     span: slice | None
@@ -66,7 +79,6 @@ class Lookup:
     filled: frozenset[int]
     ttl: int | None
     table: str
-    encoded: Callable[[Slots], bytes | None]
     windows: Windows | None
 
 
@@ -86,44 +98,18 @@ class Computed:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """How requests are read that give the same names.
-
-    Attributes:
-        places: where each value stands, in the order of the names.
-        given: all of these.
-        gives_spine: whether nothing of the spine has to be looked up.
-        gives_joined: whether there are features among it that would be looked up.
-    """
-
-    places: tuple[int, ...]
-    given: frozenset[int]
-    gives_spine: bool
-    gives_joined: bool
-
-    @staticmethod
-    def of(plan: Plan, names: Sequence[str]) -> Shape:
-        places = tuple(plan.place_of.get(name, plan.width) for name in names)
-        given = frozenset(places)
-        gives_spine = plan.spine is None or plan.spine.filled <= given
-        return Shape(places, given, gives_spine, not plan.joined.isdisjoint(given))
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """A view made ready for reading.
 
     Attributes:
         features: how many values a row has for the model; they stand first.
         width: how many places there are.
-        place_of: where what a request gives stands, by name; what nothing needs stands behind all else.
+        place_of: where what a request gives stands, by name; what nothing needs has no place.
         time: the place of the row's time, where something needs it.
         sources: see `OnlineView.sources`.
         spine: the lookup of the spine's own columns; None where no more of it is needed than its keys.
         steps: the other lookups; those of a step are found by what the steps before it have found.
-        shapes: how requests are read that give the same names in the same order, as far as they have come.
         computed: the on-demand features, in order.
-        joined: places of the features that are looked up, other than the spine's own.
     """
 
     features: int
@@ -134,17 +120,6 @@ class Plan:
     spine: Lookup | None
     steps: tuple[tuple[Lookup, ...], ...]
     computed: tuple[Computed, ...]
-    joined: frozenset[int]
-    shapes: dict[tuple[str, ...], Shape] = field(default_factory=dict, compare=False)
-
-    def shape(self, names: tuple[str, ...]) -> Shape:
-        """How a request is read that gives these names."""
-        found = self.shapes.get(names)
-        if found is None:
-            found = Shape.of(self, names)
-            if len(self.shapes) < _MANY:
-                self.shapes[names] = found
-        return found
 
     @property
     def lookups(self) -> list[Lookup]:
@@ -170,6 +145,7 @@ class _Planning:
         self._places = {name: place for place, name in enumerate(names)}
         self._nested: dict[FeatureSelection, tuple[int, int]] = {}
         self._lookups: list[tuple[int, Lookup]] = []
+        self._join_keys: dict[tuple[tuple[ColumnType, ...], tuple[int, ...]], JoinKeys] = {}
 
     def made(self) -> Plan:
         view = self._view
@@ -189,7 +165,6 @@ class _Planning:
             spine=spine,
             steps=self._steps(),
             computed=computed,
-            joined=frozenset(self._places[name] for selection in view.joined for name in selection.output_names),
         )
 
     def _place(self, name: str) -> int:
@@ -230,10 +205,39 @@ class _Planning:
         if not needed:
             return None
         keys = tuple(self._places[name] for name in group.entity.key_names)
-        return _lookup(group[tuple(needed)], 0, keys, [self._places[name] for name in needed])
+        return self._lookup(group[tuple(needed)], 0, keys, [self._places[name] for name in needed])
 
     def _add(self, step: int, selection: Selection, source: int | None, keys: tuple[int, ...], places: Sequence[int]) -> None:
-        self._lookups.append((step, _lookup(selection, source, keys, places)))
+        self._lookups.append((step, self._lookup(selection, source, keys, places)))
+
+    def _lookup(self, selection: Selection, source: int | None, keys: tuple[int, ...], places: Sequence[int]) -> Lookup:
+        group = selection.group
+        windows = Windows(group, selection.by, selection.aggregates) if isinstance(selection, WindowedSelection) else None
+        names = selection.names if isinstance(selection, FeatureSelection) else ()
+        key_names = group.entity.key_names
+        chosen = list(zip(names, places, strict=False))
+        stored = [(name, place) for name, place in chosen if name not in (*key_names, group.event_time)]
+        to = tuple(places) if windows else tuple(place for _, place in stored)
+        is_row = len(to) == len(places) and to == tuple(range(to[0], to[0] + len(to)))
+        return Lookup(
+            group=group,
+            source=source,
+            by=self._by([group.table.column(name) for name in selection.join_keys], keys),
+            names=tuple(name for name, _ in stored),
+            places=to,
+            span=slice(to[0], to[0] + len(to)) if is_row else None,
+            repeated=tuple((place, key_names.index(name)) for name, place in chosen if name in key_names),
+            timed=tuple(place for name, place in chosen if name == group.event_time),
+            filled=frozenset(places),
+            ttl=group.ttl // _MICROSECOND if group.ttl else None,
+            table=rows_of(group),
+            windows=windows,
+        )
+
+    def _by(self, columns: Sequence[Column], places: tuple[int, ...]) -> JoinKeys:
+        """How the keys at some places are encoded, the same for all that are looked up by them."""
+        kinds = tuple(column.type for column in columns)
+        return self._join_keys.setdefault((kinds, places), JoinKeys(KeyCodec(columns), places))
 
     def _steps(self) -> tuple[tuple[Lookup, ...], ...]:
         last = max((step for step, _ in self._lookups), default=-1)
@@ -251,49 +255,3 @@ def _refuse_offline(view: FeatureView) -> None:
 
 def _source(selection: Selection) -> Source:
     return Source(selection.group.versioned_name, selection.prefix, selection.output_names)
-
-
-def _lookup(selection: Selection, source: int | None, keys: tuple[int, ...], places: Sequence[int]) -> Lookup:
-    group = selection.group
-    windows = Windows(group, selection.by, selection.aggregates) if isinstance(selection, WindowedSelection) else None
-    names = selection.names if isinstance(selection, FeatureSelection) else ()
-    key_names = group.entity.key_names
-    chosen = list(zip(names, places, strict=False))
-    stored = [(name, place) for name, place in chosen if name not in (*key_names, group.event_time)]
-    to = tuple(places) if windows else tuple(place for _, place in stored)
-    is_row = len(to) == len(places) and to == tuple(range(to[0], to[0] + len(to)))
-    return Lookup(
-        group=group,
-        source=source,
-        key_places=keys,
-        names=tuple(name for name, _ in stored),
-        places=to,
-        span=slice(to[0], to[0] + len(to)) if is_row else None,
-        repeated=tuple((place, key_names.index(name)) for name, place in chosen if name in key_names),
-        timed=tuple(place for name, place in chosen if name == group.event_time),
-        filled=frozenset(places),
-        ttl=group.ttl // _MICROSECOND if group.ttl else None,
-        table=rows_of(group),
-        encoded=_encoded(KeyCodec([group.table.column(name) for name in selection.join_keys]), keys),
-        windows=windows,
-    )
-
-
-def _encoded(codec: KeyCodec, places: tuple[int, ...]) -> Callable[[Slots], bytes | None]:
-    """How the key in a row is encoded; keys recur, so they are remembered."""
-    known: dict[Any, bytes | None] = {}
-    of, is_one = itemgetter(*places), len(places) == 1
-
-    def encoded(slots: Slots) -> bytes | None:
-        values = of(slots)
-        try:
-            return known[values]
-        except KeyError:
-            key = codec.encode((values,) if is_one else values)
-        if len(known) >= _MANY:
-            known.clear()
-        if key is None or len(key) <= _SHORT:
-            known[values] = key
-        return key
-
-    return encoded

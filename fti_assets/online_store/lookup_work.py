@@ -1,31 +1,27 @@
-"""The work of one reading of a view: its rows are filled place by place, by one lookup after another."""
+"""The work of one reading of a view: its columns are filled place by place, by one lookup after another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 from fti_assets.online_store import tables
 from fti_assets.online_store.backend import Reader
 from fti_assets.online_store.errors import OnlineStoreError
-from fti_assets.online_store.features import OnlineRow, Status
-from fti_assets.online_store.lookup_plan import Lookup, Plan, Slots
-from fti_assets.online_store.rows import NO_TIME, Row
+from fti_assets.online_store.features import FoundFeatures, Status
+from fti_assets.online_store.lookup_plan import Columns, JoinKeys, Lookup, Plan
+from fti_assets.online_store.rows import NO_TIME, RowReader
+from fti_assets.online_store.stored_rows import status_of
 from fti_assets.online_store.tables import TABLES, VERSION
 from fti_assets.online_store.windows import Windows
 from fti_assets.vocabulary import Array, as_array, as_values
 
-_GIVEN = b""
-"""In place of the key of what came with the request."""
 _CHECKED = (TABLES, VERSION)
 
-Readers = Mapping[bytes, Callable[[bytes], Row]]
+Readers = Mapping[bytes, RowReader]
 """How rows are read, by how they begin: each layout of the table has its own."""
-Rows = Mapping[bytes | None, Row | None]
-"""Rows by their keys; None under the key of none."""
-Outcome = tuple[list[Status], list[int | None]]
+Outcome = tuple[Sequence[Status], Sequence[int | None]]
 """For each row whether a source was found, and when what is there became known."""
 
 
@@ -51,77 +47,125 @@ def _readers(reader: Reader, lookup: Lookup) -> Readers:
     return {layout.mark: layout.reader(lookup.names) for layout in table.layouts} if table else {}
 
 
+class Keys(NamedTuple):
+    """The keys of some rows, each once.
+
+    Attributes:
+        by_row: for each row; None where the key is that of nothing.
+        different: all that are looked up.
+        places: for each row where its key stands among `different`, -1 for none; None where they stand as the rows do.
+    """
+
+    by_row: Sequence[bytes | None]
+    different: Sequence[bytes]
+    places: Sequence[int] | None
+
+    @staticmethod
+    def of(by_row: Sequence[bytes | None]) -> Keys:
+        different = {key: None for key in by_row if key is not None}
+        if len(different) == len(by_row):
+            return Keys(by_row, list(different), None)
+        place_of = {key: place for place, key in enumerate(different)}
+        return Keys(by_row, list(different), [-1 if key is None else place_of[key] for key in by_row])
+
+
+Stored = tuple[Sequence[int | None], Sequence[Sequence[Any]]]
+"""Of some keys the event times of what is stored, NO_TIME in static groups and None where nothing is; and the values by columns."""
+
+
+def taken(stored: Stored, places: Sequence[int]) -> Stored:
+    """What stands at some places, nothing at -1."""
+    columns = [[*column, None] for column in (stored[0], *stored[1])]
+    events, *values = [[column[place] for place in places] for column in columns]
+    return events, values
+
+
 class Work:
     """One reading of a view: its requests are completed side by side, one source after another."""
 
     def __init__(self, plan: Plan, reader: Reader, known: Known, requests: Sequence[Mapping[str, Any]], at: Sequence[int]) -> None:
         self.known = known
         self._plan, self._reader, self._at = plan, reader, at
-        self._shapes = [plan.shape(tuple(request)) for request in requests]
-        self._rows: list[Slots] = []
-        self._gives_joined = True in [shape.gives_joined for shape in self._shapes]
+        self._nothing: list[None] = [None] * len(requests)
+        self._first, self._last = min(at, default=0), max(at, default=0)
+        self._every = [True] * len(requests)
+        self._columns: Columns = [self._nothing] * plan.width
+        self._given: dict[int, list[bool]] = {}
+        """By place which requests give a value."""
+        self._keys: dict[JoinKeys, Keys] = {}
         self._outcomes: list[Outcome] = [([], [])] * len(plan.sources)
-        width = plan.width + 1
-        for request, shape in zip(requests, self._shapes, strict=True):
-            slots = [None] * width
-            for place, value in zip(shape.places, request.values(), strict=True):
-                slots[place] = value
-            self._rows.append(slots)
+        self._take(requests)
 
-    def done(self) -> list[OnlineRow]:
-        """Each request completed, in their order."""
-        plan, count = self._plan, len(self._rows)
+    def _take(self, requests: Sequence[Mapping[str, Any]]) -> None:
+        shapes = set(map(tuple, requests))
+        for name in {name: None for shape in shapes for name in shape}:
+            place = self._plan.place_of.get(name)
+            if place is not None:
+                self._columns[place] = [request.get(name) for request in requests]
+                self._given[place] = self._every if len(shapes) == 1 else [name in request for request in requests]
+
+    def done(self) -> FoundFeatures:
+        """All requests completed."""
+        plan = self._plan
         if plan.time is not None:
-            self._put_time(plan.time)
+            self._put(plan.time, self._at)
         if plan.spine is not None:
             self._find_spine(plan.spine)
         for step in plan.steps:
             self._find(step)
         if plan.computed:
             self._compute()
-        end = plan.features
         statuses, times = zip(*self._outcomes, strict=True) if self._outcomes else ((), ())
-        every_status = zip(*statuses, strict=True) if statuses else repeat((), count)
-        every_time = zip(*times, strict=True) if times else repeat((), count)
-        return [OnlineRow(tuple(row[:end]), *others) for row, *others in zip(self._rows, every_time, every_status, strict=False)]
+        return FoundFeatures(self._columns[: plan.features], list(times), list(statuses))
 
-    def _put_time(self, place: int) -> None:
-        for slots, shape, at in zip(self._rows, self._shapes, self._at, strict=True):
-            if place not in shape.given:
-                slots[place] = at
+    def _put(self, place: int, values: Sequence[Any]) -> None:
+        """Puts values to a place, but for those that were given."""
+        given = self._given.get(place)
+        if given is None:
+            self._columns[place] = values
+        elif given is not self._every:
+            kept = zip(self._columns[place], values, given, strict=True)
+            self._columns[place] = [old if is_given else new for old, new, is_given in kept]
+
+    def _all_given(self, lookup: Lookup) -> list[bool] | None:
+        """For each row whether all that a lookup fills was given; None where it is not of any row."""
+        if not lookup.filled <= self._given.keys():
+            return None
+        return [all(row) for row in zip(*(self._given[place] for place in lookup.filled), strict=True)]
 
     def _find_spine(self, spine: Lookup) -> None:
-        count = len(self._rows)
-        if False not in [shape.gives_spine for shape in self._shapes]:
-            self._outcomes[0] = (["given"] * count, [None] * count)
-        elif spine.group.online:
-            self._find((spine,))
-        else:
-            statuses: list[Status] = ["given" if shape.gives_spine else "missing" for shape in self._shapes]
-            self._outcomes[0] = (statuses, [None] * count)
+        given = self._all_given(spine)
+        if given is None or not all(given):
+            if spine.group.online:
+                self._find((spine,))
+                return
+            given = given or [False] * len(self._nothing)
+        self._outcomes[0] = (["given" if one else "missing" for one in given], self._nothing)
 
     def _find(self, step: Sequence[Lookup]) -> None:
         """Finds what some lookups give, all that is stored by entity in one round trip."""
-        asked = [(one, self._keys(one)) for one in step if one.windows is None]
-        different = [keys if len(keys) == 1 else list(dict.fromkeys(keys)) for _, keys in asked]
-        wanted = [(one.table, key) for (one, _), keys in zip(asked, different, strict=True) for key in keys if key]
-        found = iter(self._fetched(wanted))
-        for (one, keys), some in zip(asked, different, strict=True):
-            rows = self._decoded(one, some, found)
-            outcome = self._fill(one, keys, rows)
+        asked = [(one, *self._keys_of(one)) for one in step if one.windows is None]
+        found = self._fetched([(one.table, key) for one, keys, _ in asked for key in keys.different])
+        start = 0
+        for one, keys, given in asked:
+            end = start + len(keys.different)
+            outcome = self._fill(one, keys, given, self._stored(one, found[start:end]))
+            start = end
             if one.source is not None:
                 self._outcomes[one.source] = outcome
         for one in step:
             if one.windows is not None and one.source is not None:
                 self._outcomes[one.source] = self._fill_windows(one, one.windows)
 
-    def _keys(self, lookup: Lookup) -> list[bytes | None]:
-        """For each row the key to look up: None where a part of it is null, empty where all that is found was given."""
-        encoded = lookup.encoded
-        if not self._gives_joined and lookup is not self._plan.spine:
-            return [encoded(slots) for slots in self._rows]
-        pairs = zip(self._rows, self._shapes, strict=True)
-        return [_GIVEN if lookup.filled <= shape.given else encoded(slots) for slots, shape in pairs]
+    def _keys_of(self, lookup: Lookup) -> tuple[Keys, list[bool] | None]:
+        """The keys to look up, without those of rows of which all that would be found was given; and which these are."""
+        keys = self._keys.get(lookup.by)
+        if keys is None:
+            keys = self._keys[lookup.by] = Keys.of(lookup.by.encoded(self._columns))
+        given = self._all_given(lookup)
+        if given is None:
+            return keys, None
+        return Keys.of([None if one else key for key, one in zip(keys.by_row, given, strict=True)]), given
 
     def _fetched(self, wanted: list[tuple[str, bytes]]) -> list[bytes | None]:
         """Stored rows, read together with whether their layouts are those that are known; if not, those are read first."""
@@ -132,77 +176,94 @@ class Work:
             self.known = Known.of(self._reader, self._plan, version)
         return []
 
-    def _decoded(self, lookup: Lookup, keys: Sequence[bytes | None], found: Iterator[bytes | None]) -> Rows:
-        """The rows of some keys, of stored ones as they come."""
-        readers = self.known.readers.get(lookup, {})
-        try:
-            return {key: readers[data[:4]](data) if key and (data := next(found)) is not None else None for key in keys}
-        except KeyError as error:
+    def _stored(self, lookup: Lookup, found: Sequence[bytes | None]) -> Stored:
+        """Rows of a table, read; those of one layout together."""
+        there = [row for row in found if row is not None]
+        marks = {row[:4] for row in there}
+        if len(marks) == 1 and len(there) == len(found):
+            return self._reader_of(lookup, marks.pop()).read_many(there)
+        events: list[int | None] = []
+        columns: list[list[Any]] = [[] for _ in lookup.names]
+        places = [-1] * len(found)
+        for mark in marks:
+            some = {n: row for n, row in enumerate(found) if row is not None and row[:4] == mark}
+            for place, n in enumerate(some, start=len(events)):
+                places[n] = place
+            times, values = self._reader_of(lookup, mark).read_many(list(some.values()))
+            events += times
+            for column, more in zip(columns, values, strict=True):
+                column += more
+        return taken((events, columns), places)
+
+    def _reader_of(self, lookup: Lookup, mark: bytes) -> RowReader:
+        found = self.known.readers.get(lookup, {}).get(mark)
+        if found is None:
             name = lookup.group.versioned_name
             raise OnlineStoreError(
                 f"A row of '{name}' is laid out in a way that the online store does not know.",
                 next_step=f"Load the group anew: fti online load {name} --full.",
-            ) from error
+            )
+        return found
 
-    def _fill(self, lookup: Lookup, keys: Sequence[bytes | None], rows: Rows) -> Outcome:
+    def _fill(self, lookup: Lookup, keys: Keys, given: Sequence[bool] | None, stored: Stored) -> Outcome:
         """Puts what was found to its places: what became known by the time of the row, and is not older than the ttl."""
-        statuses: list[Status] = []
-        times: list[int | None] = []
-        ttl, span = lookup.ttl, None if self._gives_joined or lookup is self._plan.spine else lookup.span
-        for n, (key, at) in enumerate(zip(keys, self._at, strict=True)):
-            row = rows[key]
-            if row is None:
-                statuses.append("missing" if key else "no_key" if key is None else "given")
-                times.append(None)
-                continue
-            event, values = row
-            times.append(None if event == NO_TIME else event)
-            if event > at:
-                statuses.append("future")
-            elif ttl is not None and event < at - ttl:
-                statuses.append("expired")
-            else:
-                statuses.append("found")
-                if span is not None:
-                    self._rows[n][span] = values
-                else:
-                    self._put(lookup, n, event, values)
+        if keys.places is not None:
+            stored = taken(stored, keys.places)
+        events, columns = stored
+        times = [None if event == NO_TIME else event for event in events] if NO_TIME in events else events
+        statuses: list[Status]
+        if self._all_count(lookup, events):
+            statuses, is_found = ["found"] * len(events), None
+        else:
+            statuses = [self._status(lookup, n, keys, given, event) for n, event in enumerate(events)]
+            is_found = [status == "found" for status in statuses]
+        if is_found is None and lookup.span is not None and lookup.filled.isdisjoint(self._given):
+            self._columns[lookup.span] = columns
+            return statuses, times
+        repeated = ((place, self._columns[lookup.by.places[key]]) for place, key in lookup.repeated)
+        for place, column in (*zip(lookup.places, columns, strict=True), *repeated, *((place, events) for place in lookup.timed)):
+            known = zip(column, is_found or self._every, strict=True)
+            self._put(place, [value if is_there else None for value, is_there in known])
         return statuses, times
 
-    def _put(self, lookup: Lookup, n: int, event: int, values: Sequence[Any]) -> None:
-        """Puts values to their places, but for those that were given."""
-        slots, given = self._rows[n], self._shapes[n].given
-        found = [
-            *zip(lookup.places, values, strict=True),
-            *((place, slots[lookup.key_places[key]]) for place, key in lookup.repeated),
-            *((place, event) for place in lookup.timed),
-        ]
-        for place, value in found:
-            if place not in given:
-                slots[place] = value
+    def _all_count(self, lookup: Lookup, events: Sequence[int | None]) -> bool:
+        """Whether there is a row for each request, and each of them counts."""
+        if None in events or not events:
+            return False
+        if max(events) > self._first:  # type: ignore[type-var,operator]
+            return False
+        return lookup.ttl is None or min(events) >= self._last - lookup.ttl  # type: ignore[type-var,operator]
+
+    def _status(self, lookup: Lookup, n: int, keys: Keys, given: Sequence[bool] | None, event: int | None) -> Status:
+        if event is not None:
+            return status_of(event, self._at[n], lookup.ttl)
+        if given is not None and given[n]:
+            return "given"
+        return "no_key" if keys.by_row[n] is None else "missing"
 
     def _fill_windows(self, lookup: Lookup, windows: Windows) -> Outcome:
-        rows = [n for n, shape in enumerate(self._shapes) if not (shape.gives_joined and lookup.filled <= shape.given)]
-        asked = [(tuple(self._rows[n][place] for place in lookup.key_places), self._at[n]) for n in rows]
-        statuses: list[Status] = ["given"] * len(self._rows)
-        times: list[int | None] = [None] * len(self._rows)
-        for n, (key, _), found in zip(rows, asked, windows.find(self._reader, asked) if rows else (), strict=True):
-            self._put(lookup, n, NO_TIME, found.values)
-            statuses[n] = "no_key" if None in key else "missing" if found.newest is None else "found"
+        given = self._all_given(lookup)
+        keys = zip(*(self._columns[place] for place in lookup.by.places), strict=True)
+        asked = {n: (key, at) for n, (key, at) in enumerate(zip(keys, self._at, strict=True)) if not (given and given[n])}
+        columns = [list(self._nothing) for _ in lookup.places]
+        statuses: list[Status] = ["given"] * len(self._nothing)
+        times: list[int | None] = list(self._nothing)
+        for n, found in zip(asked, windows.find(self._reader, list(asked.values())) if asked else (), strict=True):
+            for column, value in zip(columns, found.values, strict=True):
+                column[n] = value
+            statuses[n] = "no_key" if None in asked[n][0] else "missing" if found.newest is None else "found"
             times[n] = found.newest
+        for place, column in zip(lookup.places, columns, strict=True):
+            self._put(place, column)
         return statuses, times
 
     def _compute(self) -> None:
         """Computes the on-demand features, of all rows at once; those that were given stay."""
-        times = as_array(self._at, "timestamp") if self._plan.computed else None
+        times = as_array(self._at, "timestamp")
         for computed in self._plan.computed:
-            if all(computed.place in shape.given for shape in self._shapes):
+            if all(self._given.get(computed.place, [False])):
                 continue
             inputs: dict[str, Array] = {
-                name: times if place is None else as_array([slots[place] for slots in self._rows], kind)  # type: ignore[misc]
-                for name, place, kind in computed.reads
+                name: times if place is None else as_array(self._columns[place], kind) for name, place, kind in computed.reads
             }
-            values = as_values(computed.one.compute(inputs), computed.one.result.type)
-            for slots, shape, value in zip(self._rows, self._shapes, values, strict=True):
-                if computed.place not in shape.given:
-                    slots[computed.place] = value
+            self._put(computed.place, as_values(computed.one.compute(inputs), computed.one.result.type))

@@ -13,7 +13,10 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from fti_assets.online_store.keys import day, days, microseconds
 from fti_assets.vocabulary import Column, ColumnType
@@ -24,11 +27,19 @@ FORMAT = 1
 HEADER = struct.Struct("<BxH4xqq")
 _TIMES = struct.Struct("<8xqq")
 _CODES: dict[ColumnType, str] = {"float": "d", "int": "q", "timestamp": "q", "date": "q", "bool": "?7x", "string": "Q"}
+_START = 0xFFFFFFFF
+"""Of the word of a text: the bits that say where it begins."""
+_UTF8 = ("utf-8", "surrogatepass")
 _FEW = 1024
 """Combinations of nulls that are remembered; more than that are worked out each time."""
+MANY = 16
+"""Rows from which on it is quicker to read them column by column."""
 
 Row = tuple[int, Sequence[Any]]
 """An event time, or NO_TIME, and values."""
+Rows = tuple[list[int], list[list[Any]]]
+"""For each row its event time, or NO_TIME, and columns of values."""
+Words: TypeAlias = npt.NDArray[Any]
 
 
 def times(row: bytes) -> tuple[int, int]:
@@ -71,7 +82,7 @@ class Layout:
                 nulls |= 1 << n
                 slots.append(0)
             elif column.type == "string":
-                text = value.encode("utf-8", "surrogatepass")
+                text = value.encode(*_UTF8)
                 slots.append(end | len(text) << 32)
                 texts.append(text)
                 end += len(text)
@@ -81,15 +92,16 @@ class Layout:
         body = struct.pack("<" + "".join(_CODES[column.type] for column in self.columns), *slots)
         return b"".join([header, nulls.to_bytes(self.null_bytes, "little"), body, *texts])
 
-    def reader(self, names: Sequence[str]) -> Callable[[bytes], Row]:
-        """How the named values are read of a row, in the order of the names; one that the layout does not have is null."""
-        return _Reading(self, names).read
+    def reader(self, names: Sequence[str]) -> RowReader:
+        """How the named values are read of rows, in the order of the names; one that the layout does not have is null."""
+        return RowReader(self, names)
 
 
-class _Reading:
+class RowReader:
     """How some values are read of the rows of one layout: what can be known before a row is there is worked out once."""
 
     def __init__(self, layout: Layout, names: Sequence[str]) -> None:
+        self._names, self._bulk = tuple(names), BulkReader(layout, names)
         chosen = [column for column in layout.columns if column.name in names]
         slots = "".join(_CODES[column.type] if column.name in names else "8x" for column in layout.columns)
         self._unpack = struct.Struct(f"<8xq8x{layout.null_bytes}s{slots}").unpack_from
@@ -101,6 +113,17 @@ class _Reading:
         self._known_nulls: dict[bytes, tuple[int, ...]] = {self._no_nulls: ()}
         is_plain = not self._made and self._places == list(range(len(chosen)))
         self.read: Callable[[bytes], Row] = self._read_plain if is_plain else self._read_any
+
+    def read_many(self, rows: Sequence[bytes]) -> Rows:
+        """What `read` gives of each of some rows, by columns."""
+        if len(rows) >= MANY:
+            return self._bulk.read(rows)
+        if len(rows) == 1:
+            event, values = self.read(rows[0])
+            return [event], [[value] for value in values]
+        found = [self.read(row) for row in rows]
+        columns = zip(*[values for _, values in found], strict=True) if found else ([] for _ in self._names)
+        return [event for event, _ in found], list(map(list, columns))
 
     def _read_plain(self, row: bytes) -> Row:
         found = self._unpack(row)
@@ -132,9 +155,58 @@ class _Reading:
         return found
 
 
+class BulkReader:
+    """Reads the same of many rows at once, column by column: a tenth of the time that it takes one by one."""
+
+    def __init__(self, layout: Layout, names: Sequence[str]) -> None:
+        self._width, self._count = layout.width, len(names)
+        nulls, first = HEADER.size // 8, (HEADER.size + layout.null_bytes) // 8
+        self._nulls = slice(nulls, first)
+        bits = {column.name: bit for bit, column in enumerate(layout.columns)}
+        kinds = {column.name: column.type for column in layout.columns}
+        known = [(place, name) for place, name in enumerate(names) if name in bits]
+        self._places = [place for place, _ in known]
+        self._bits = np.array([bits[name] for _, name in known], np.intp)
+        self._kinds: list[tuple[ColumnType, list[int], Words]] = []
+        for kind in dict.fromkeys(kinds[name] for _, name in known):
+            some = [(place, first + bits[name]) for place, name in known if kinds[name] == kind]
+            self._kinds.append((kind, [place for place, _ in some], np.array([word for _, word in some], np.intp)))
+
+    def read(self, rows: Sequence[bytes]) -> Rows:
+        """What is read of each of some rows, by columns."""
+        width = self._width
+        words = np.frombuffer(b"".join([row[:width] for row in rows]), "<i8").reshape(len(rows), -1)
+        columns: list[list[Any]] = [[None] * len(rows)] * self._count
+        for kind, places, numbers in self._kinds:
+            slots = words.T[numbers]
+            found = self._texts(slots, rows) if kind == "string" else _COLUMNS[kind](slots)
+            for place, values in zip(places, found, strict=True):
+                columns[place] = values
+        if words[:, self._nulls].any():
+            self._put_nulls(words, columns)
+        return words[:, 1].tolist(), columns
+
+    def _put_nulls(self, words: Words, columns: list[list[Any]]) -> None:
+        bits = np.unpackbits(np.ascontiguousarray(words[:, self._nulls]).view(np.uint8), axis=1, bitorder="little")
+        for row, place in zip(*(found.tolist() for found in bits[:, self._bits].nonzero()), strict=True):
+            columns[self._places[place]][row] = None
+
+    def _texts(self, slots: Words, rows: Sequence[bytes]) -> list[list[str]]:
+        """Cut out of the texts of all rows, which is the quicker the fewer bytes objects are made."""
+        width = self._width
+        texts = b"".join([row[width:] for row in rows])
+        lengths = np.array(list(map(len, rows))) - width
+        starts = (slots & _START) + (lengths.cumsum() - lengths - width)
+        bounds = zip(starts.tolist(), (starts + (slots >> 32)).tolist(), strict=True)
+        if texts.isascii():
+            text = texts.decode("ascii")
+            return [[text[start:end] for start, end in zip(*some, strict=True)] for some in bounds]
+        return [[texts[start:end].decode(*_UTF8) for start, end in zip(*some, strict=True)] for some in bounds]
+
+
 def _text(slot: int, row: bytes) -> str:
-    start = slot & 0xFFFFFFFF
-    return row[start : start + (slot >> 32)].decode("utf-8", "surrogatepass")
+    start = slot & _START
+    return row[start : start + (slot >> 32)].decode(*_UTF8)
 
 
 def _day(slot: int, _: bytes) -> date:
@@ -143,3 +215,10 @@ def _day(slot: int, _: bytes) -> date:
 
 _FROM_SLOT: dict[ColumnType, Callable[[int, bytes], Any]] = {"string": _text, "date": _day}
 _TO_SLOT: dict[ColumnType, Callable[[Any], int]] = {"timestamp": microseconds, "date": days}
+_COLUMNS: dict[ColumnType, Callable[[Words], list[list[Any]]]] = {
+    "float": lambda slots: slots.view("<f8").tolist(),
+    "int": np.ndarray.tolist,
+    "timestamp": np.ndarray.tolist,
+    "bool": lambda slots: (slots & 0xFF).astype(bool).tolist(),
+    "date": lambda slots: [list(map(day, some)) for some in slots.tolist()],
+}

@@ -190,7 +190,8 @@ class OnlineStore:
         requests = [keys] if isinstance(keys, Mapping) else list(keys)
         ready, time = self.view(view), microseconds(at or datetime.now(UTC))
         ready.check(requests)
-        return OnlineFeatures(view.feature_columns, ready.sources, tuple(ready.find(requests, [time] * len(requests))), time)
+        found = ready.find(requests, [time] * len(requests))
+        return OnlineFeatures(view.feature_columns, ready.sources, tuple(found.rows), time)
 
 
 def _name(group: FeatureGroup | str) -> str:

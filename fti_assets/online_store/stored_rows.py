@@ -40,7 +40,7 @@ def stored_rows(reader: Reader, table: OnlineTable, keys: Sequence[Sequence[Any]
         if row is None:
             rows.append(None)
             continue
-        event, values = readers[row[:4]](row)
+        event, values = readers[row[:4]].read(row)
         rows.append(StoredRow(dict(zip(names, values, strict=True)), None if event == NO_TIME else event, times(row)[1]))
     return rows
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
 from fti_assets.predictive_models import PredictiveModel
-from fti_assets.transformations import FloatArray, RowValues
+from fti_assets.transformations import ColumnValues, FloatArray
 from fti_assets.transformations.fitted import Fitted, FittedCategorical
 from fti_assets.vocabulary import Column
 
+RowValues: TypeAlias = Sequence[Any]
+"""The values of one row: int, float, bool or str, or None where one is missing."""
 TOLERANCE = 1e-6
 """How far apart the two may be."""
 ROWS = 64
@@ -39,6 +41,12 @@ def check_rows(model: PredictiveModel, example: pa.Table | None, *, count: int =
 def plain_predictions(model: PredictiveModel, rows: Sequence[RowValues]) -> FloatArray:
     """What the model predicts for the rows as a table: the way of training and batch."""
     return model.predict(as_table(model.transformations.features, rows))
+
+
+def as_columns(rows: Sequence[RowValues], features: Sequence[str], names: Sequence[str]) -> list[ColumnValues]:
+    """Rows of the values of some features as columns by names; of names that are no features all is missing."""
+    columns = dict(zip(features, zip(*rows, strict=True), strict=True))
+    return [columns.get(name, (None,) * len(rows)) for name in names]
 
 
 def as_table(features: Sequence[Column], rows: Sequence[RowValues]) -> pa.Table:

@@ -74,7 +74,7 @@ def _newest(reader: Reader, table: OnlineTable, now: int) -> list[tuple[bytes, b
 def _shown(table: OnlineTable, key: bytes, row: bytes) -> dict[str, Any]:
     keys = zip(table.keys, KeyCodec(table.keys).decode(key), strict=True)
     layout = next(one for one in table.layouts if row.startswith(one.mark))
-    known_at, values = layout.reader([column.name for column in layout.columns])(row)
+    known_at, values = layout.reader([column.name for column in layout.columns]).read(row)
     columns = zip(layout.columns, values, strict=True)
     return {
         "row": {column.name: _value(column.type, value) for column, value in keys},

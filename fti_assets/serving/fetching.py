@@ -77,14 +77,16 @@ def _prepare(registry: ModelRegistry, version: ModelVersion, content: bytes, mad
 def _translate(model: PredictiveModel, rows: list[list[Any]], predicted: list[float], made: Path) -> tuple[str, str]:
     """Writes a quicker form of the model: trees as a forest, a network as ONNX. Returns its file, or why there is none."""
     from fti_assets.predictive_models import XGBoostModel, to_forest, to_onnx
-    from fti_assets.serving.check_rows import TOLERANCE, furthest
+    from fti_assets.serving.check_rows import TOLERANCE, as_columns, furthest
     from fti_assets.transformations import RowEncoder
 
     try:
         translated = to_forest(model) if isinstance(model, XGBoostModel) else to_onnx(model)
     except DefinitionError as error:
         return "", str(error)
-    distance = furthest(translated.predict_matrix(RowEncoder(translated.transformations).matrix(rows)), predicted)
+    features = [feature.name for feature in model.transformations.features]
+    matrix = RowEncoder(translated.transformations).matrix(as_columns(rows, features, features))
+    distance = furthest(translated.predict_matrix(matrix), predicted)
     if distance > TOLERANCE:
         return "", f"Its translation, a {type(translated).__name__}, is up to {distance:.1e} away; {TOLERANCE:.0e} is allowed."
     return translated.save(made).name, ""

@@ -19,7 +19,7 @@ from fti_assets.transformations import RowsError
 from fti_assets.vocabulary.on_demand import OnDemandError
 
 if TYPE_CHECKING:
-    from fti_assets.online_store import OnlineRow, OnlineView
+    from fti_assets.online_store import FoundFeatures, OnlineView
 
 CHAMPION, CHALLENGER, SHADOW = "champion", "challenger", "shadow"
 _THERE = frozenset(("found", "given"))
@@ -32,7 +32,7 @@ class Answer:
     Attributes:
         request_id: of the request; each row has `request_id.number`.
         asked: what was asked.
-        rows: for each row its features, and whether its sources were found.
+        found: the features of the rows, and whether their sources were found.
         predictions: for each row.
         scorers: for each row what answered it.
         roles: for each row in what role.
@@ -42,7 +42,7 @@ class Answer:
 
     request_id: str
     asked: Asked
-    rows: list[OnlineRow]
+    found: FoundFeatures
     predictions: list[float]
     scorers: list[Scorer]
     roles: list[str]
@@ -81,25 +81,24 @@ class Predictor:
             RequestError: what is asked cannot be computed, or the online store is away.
         """
         start = time.perf_counter()
-        rows = self._look_up(asked)
-        found = time.perf_counter()
-        counted.lookup.observe(found - start)
+        found = self._look_up(asked)
+        counted.lookup.observe(time.perf_counter() - start)
         scorers, roles = self._assigned(asked, answering)
-        predictions = self._predict([row.values for row in rows], scorers, roles, counted)
+        predictions = self._predict(found.columns, scorers, roles, counted)
         made = Answer(
             request_id=f"{self._server}-{next(self._numbers)}",
             asked=asked,
-            rows=rows,
+            found=found,
             predictions=predictions,
             scorers=scorers,
             roles=roles,
-            missing=[self._missing(row) for row in rows],
+            missing=self._missing(found, len(predictions)),
         )
         if asked.explain:
             made.explanations = self._explain(made)
         return made
 
-    def _look_up(self, asked: Asked) -> list[OnlineRow]:
+    def _look_up(self, asked: Asked) -> FoundFeatures:
         try:
             return self.view.find(asked.rows, asked.at)
         except OnlineStoreError as error:
@@ -123,33 +122,37 @@ class Predictor:
         return place < self._share * 2**64
 
     def _predict(
-        self, rows: Sequence[Sequence[Any]], scorers: Sequence[Scorer], roles: Sequence[str], counted: RouteMetrics
+        self, columns: Sequence[Sequence[Any]], scorers: Sequence[Scorer], roles: Sequence[str], counted: RouteMetrics
     ) -> list[float]:
         try:
             if len(set(roles)) == 1:
-                return _scored(scorers[0], rows, counted)
-            predictions = [0.0] * len(rows)
+                return _scored(scorers[0], columns, counted)
+            predictions = [0.0] * len(roles)
             for role in (CHAMPION, CHALLENGER):
                 places = [place for place, one in enumerate(roles) if one == role]
-                scored = _scored(scorers[places[0]], [rows[place] for place in places], counted)
+                scored = _scored(scorers[places[0]], [[column[place] for place in places] for column in columns], counted)
                 for place, value in zip(places, scored, strict=True):
                     predictions[place] = value
         except RowsError as error:
             raise RequestError(422, str(error), where="rows", expected="finite numbers that float32 can hold") from error
         return predictions
 
-    def _missing(self, row: OnlineRow) -> dict[str, str]:
-        if _THERE.issuperset(row.statuses):
-            return {}
-        found = {source: status for source, status in zip(self.sources, row.statuses, strict=True) if status not in _THERE}
-        for source, status in found.items():
-            self._metrics.count_missing(self.served.name, source, status)
-        return found  # type: ignore[return-value]
+    def _missing(self, found: FoundFeatures, rows: int) -> list[dict[str, str]]:
+        """For each row the sources that gave nothing, and why; they are counted."""
+        missing: list[dict[str, str]] = [{} for _ in range(rows)]
+        for source, statuses in zip(self.sources, found.statuses, strict=True):
+            if _THERE.issuperset(statuses):
+                continue
+            for row, status in zip(missing, statuses, strict=True):
+                if status not in _THERE:
+                    row[source] = status
+                    self._metrics.count_missing(self.served.name, source, status)
+        return missing
 
     def _explain(self, made: Answer) -> list[Explanation]:
         explained: list[Explanation] = []
-        for row, scorer in zip(made.rows, made.scorers, strict=True):
-            explained += scorer.explain([row.values])
+        for number, scorer in enumerate(made.scorers):
+            explained += scorer.explain([column[number : number + 1] for column in made.found.columns])
         return explained
 
     def as_data(self, answer: Answer) -> dict[str, Any]:
@@ -172,10 +175,11 @@ class Predictor:
 
     def _used(self, answer: Answer, number: int) -> dict[str, Any]:
         """The features of a row as they were used, and where each came from."""
-        row, at = answer.rows[number], answer.asked.at[number]
+        found, at = answer.found, answer.asked.at[number]
+        statuses, event_times = [one[number] for one in found.statuses], [one[number] for one in found.event_times]
         return {
             "request_time": instant(at),
-            "features": dict(zip(self.names, row.values, strict=True)),
+            "features": {name: column[number] for name, column in zip(self.names, found.columns, strict=True)},
             "given": list(answer.asked.rows[number]),
             "sources": {
                 name: {
@@ -184,16 +188,14 @@ class Predictor:
                     "age_seconds": None if event_time is None else (at - event_time) / 1e6,
                     "features": source.features,
                 }
-                for name, source, status, event_time in zip(
-                    self.sources, self.view.sources, row.statuses, row.event_times, strict=True
-                )
+                for name, source, status, event_time in zip(self.sources, self.view.sources, statuses, event_times, strict=True)
             },
         }
 
 
-def _scored(scorer: Scorer, rows: Sequence[Sequence[Any]], counted: RouteMetrics) -> list[float]:
+def _scored(scorer: Scorer, columns: Sequence[Sequence[Any]], counted: RouteMetrics) -> list[float]:
     start = time.perf_counter()
-    matrix = scorer.encode(rows)
+    matrix = scorer.encode(columns)
     made = time.perf_counter()
     predictions: list[float] = scorer.score(matrix).tolist()
     counted.transform.observe(made - start)

@@ -144,9 +144,8 @@ class PredictionRoute:
     def _note(self, answer: Answer, seconds: float) -> None:
         """Logs an answer, after it was given."""
         serving = self._serving
-        self._counted.rows.inc(len(answer.rows))
-        for line in serving.records.of_answer(answer, int(seconds * 1e6)):
-            serving.log.put(line)
+        self._counted.rows.inc(len(answer.predictions))
+        serving.log.put(serving.records.of_answer(answer, int(seconds * 1e6)))
         challenger = serving.predictor.served.answering.challenger
         if serving.shadow is not None and challenger is not None:
             serving.shadow.put(answer, challenger)

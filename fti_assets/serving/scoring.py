@@ -8,10 +8,10 @@ from threading import Lock
 from typing import TypeAlias
 
 from fti_assets.predictive_models import PredictiveModel, XGBoostModel
-from fti_assets.serving.check_rows import furthest, plain_predictions
+from fti_assets.serving.check_rows import as_columns, furthest, plain_predictions
 from fti_assets.serving.errors import RequestError
 from fti_assets.serving.version_files import KeptVersion
-from fti_assets.transformations import FloatArray, RowEncoder, RowValues
+from fti_assets.transformations import ColumnValues, FloatArray, RowEncoder
 
 LoadPlain: TypeAlias = Callable[[], PredictiveModel]
 
@@ -26,7 +26,7 @@ class Scorer:
         kept: the version on the server's own disk.
         view_version: of the feature view that it was trained on.
         model: what predicts: its quicker form, or the model itself.
-        names: of the values of a row, in their order.
+        names: of the columns that are given, in their order.
         load_plain: gives the model as it was registered, which may take seconds.
     """
 
@@ -47,13 +47,13 @@ class Scorer:
         """What the numbers are computed with, for people."""
         return type(self.model).__name__
 
-    def predict(self, rows: Sequence[RowValues]) -> FloatArray:
+    def predict(self, columns: Sequence[ColumnValues]) -> FloatArray:
         """One number for each row.
 
         Raises:
             RowsError: a value is infinite to the model.
         """
-        return self.score(self.encode(rows))
+        return self.score(self.encode(columns))
 
     @property
     def plain(self) -> PredictiveModel:
@@ -66,11 +66,10 @@ class Scorer:
     def distance_from_plain(self) -> float:
         """How far its predictions are from those of `plain` for a table of the rows that are kept with the version."""
         check = self.kept.check()
-        rows = [dict(zip(self._features, row, strict=True)) for row in check["rows"]]
-        given = [tuple(row.get(name) for name in self.names) for row in rows]
+        given = as_columns(check["rows"], self._features, self.names)
         return furthest(self.predict(given), plain_predictions(self.plain, check["rows"]).tolist())
 
-    def explain(self, rows: Sequence[RowValues]) -> list[Explanation]:
+    def explain(self, columns: Sequence[ColumnValues]) -> list[Explanation]:
         """Why each row got its prediction.
 
         Raises:
@@ -85,7 +84,7 @@ class Scorer:
             )
         plain = self.plain
         assert isinstance(plain, XGBoostModel)
-        values = plain.contributions_of_matrix(self.encode(rows))
+        values = plain.contributions_of_matrix(self.encode(columns))
         return [Explanation(float(row[-1]), dict(zip(self._features, row[:-1].tolist(), strict=True))) for row in values]
 
 

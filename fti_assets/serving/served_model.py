@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fti_assets.predictive_models import PredictiveModel, read_model
-from fti_assets.serving.check_rows import TOLERANCE, furthest
+from fti_assets.serving.check_rows import TOLERANCE, as_columns, furthest
 from fti_assets.serving.errors import ServingError
 from fti_assets.serving.scoring import Scorer, one_thread
 from fti_assets.serving.version_files import KeptVersion, VersionFolder
@@ -162,7 +162,6 @@ class ServedModel:
 
 def _distance(scorer: Scorer, names: Sequence[str], rows: Sequence[Sequence[object]], expected: Sequence[float]) -> float:
     """How far the scorer is from what is expected, in bulk and row by row; it is warm afterwards."""
-    places = {name: place for place, name in enumerate(names)}
-    given = [tuple(row[places[name]] if name in places else None for name in scorer.names) for row in rows]
-    one_by_one = [float(scorer.predict([row])[0]) for row in given]
-    return max(furthest(scorer.predict(given), expected), furthest(scorer.predict(given), one_by_one))
+    one_by_one = [float(scorer.predict(as_columns([row], names, scorer.names))[0]) for row in rows]
+    at_once = scorer.predict(as_columns(rows, names, scorer.names))
+    return max(furthest(at_once, expected), furthest(at_once, one_by_one))

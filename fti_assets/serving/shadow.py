@@ -39,7 +39,7 @@ class Shadow:
     def put(self, answer: Answer, challenger: Scorer) -> None:
         """Takes an answer, if there is room. Never waits."""
         if len(self._waiting) >= MOST_ANSWERS:
-            self._metrics.shadow_dropped.labels(self._model).inc(len(answer.rows))
+            self._metrics.shadow_dropped.labels(self._model).inc(len(answer.predictions))
             return
         self._waiting.append((answer, challenger))
         self._some.set()
@@ -60,10 +60,11 @@ class Shadow:
 
     def _score(self, answer: Answer, challenger: Scorer) -> None:
         try:
-            predictions = challenger.predict([row.values for row in answer.rows]).tolist()
+            predictions = challenger.predict(answer.found.columns).tolist()
         except Exception:  # a challenger may fail in any way; the champion has answered
             LOGGER.exception("%s version %d failed in the shadow.", self._model, challenger.version)
             return
-        for line, role in zip(self._records.of_shadow(answer, challenger, predictions), answer.roles, strict=True):
-            if role == CHAMPION:  # what the challenger has answered itself is in the log already
-                self._log.put(line)
+        # What the challenger has answered itself is in the log already.
+        rows = [number for number, role in enumerate(answer.roles) if role == CHAMPION]
+        if rows:
+            self._log.put(self._records.of_shadow(answer, rows, challenger, predictions))

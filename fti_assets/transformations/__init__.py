@@ -2,16 +2,16 @@
 
 from fti_assets.transformations.fitted import FittedTransformations, MatrixColumn
 from fti_assets.transformations.fitting import fit_transformations
-from fti_assets.transformations.row_encoder import RowEncoder, RowValues
+from fti_assets.transformations.row_encoder import ColumnValues, RowEncoder
 from fti_assets.transformations.rows import FloatArray, MatrixArray, Rows, RowsError
 
 __all__ = [
+    "ColumnValues",
     "FittedTransformations",
     "FloatArray",
     "MatrixArray",
     "MatrixColumn",
     "RowEncoder",
-    "RowValues",
     "Rows",
     "RowsError",
     "fit_transformations",

@@ -1,10 +1,9 @@
-"""Fitted transformations compiled for rows of plain Python values, as they come from an online store: no table is made of them."""
+"""Fitted transformations compiled for columns of plain Python values, as an online store gives them: no table is made of them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from operator import itemgetter
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,8 +12,8 @@ import numpy.typing as npt
 from fti_assets.transformations.fitted import FARTHEST, FittedCategorical, FittedNumeric, FittedTransformations
 from fti_assets.transformations.rows import FloatArray, MatrixArray, RowsError
 
-RowValues: TypeAlias = Sequence[Any]
-"""The values of one row: int, float, bool or str, or None where one is missing."""
+ColumnValues: TypeAlias = Sequence[Any]
+"""The values of one column: int, float, bool or str, or None where one is missing."""
 _Places: TypeAlias = npt.NDArray[np.intp]
 
 
@@ -25,7 +24,8 @@ class RowEncoder:
 
     Args:
         transformations: fitted on the training split.
-        names: of the values of a row, in their order; the features are looked up among them. Those of the features unless given.
+        names: of the columns that are given, in their order; the features are looked up among them. Those of the features unless
+            given.
 
     Raises:
         KeyError: a feature is not among the names.
@@ -33,7 +33,8 @@ class RowEncoder:
 
     def __init__(self, transformations: FittedTransformations, names: Sequence[str] | None = None) -> None:
         self._features = transformations.features
-        self._pick = _picking([feature.name for feature in self._features], names)
+        places = {name: place for place, name in enumerate(names or [feature.name for feature in self._features])}
+        self._picked = [places[feature.name] for feature in self._features]
         self._codes = [
             (place, _Codes(one.categories))
             for place, one in enumerate(transformations.fitted)
@@ -44,13 +45,16 @@ class RowEncoder:
         self._compile_numbers()
         self._compile_columns(transformations)
 
-    def matrix(self, rows: Sequence[RowValues]) -> MatrixArray:
+    def matrix(self, columns: Sequence[ColumnValues]) -> MatrixArray:
         """The rows as numbers: float32, shape (rows, columns).
+
+        Args:
+            columns: for each name its values.
 
         Raises:
             RowsError: a value is infinite to the model.
         """
-        known = self._one(rows[0]) if len(rows) == 1 else self._many(rows)
+        known = self._one_row(columns) if len(columns[0]) == 1 else self._rows(columns)
         with np.errstate(over="ignore"):
             made = known.astype(np.float32)
         if np.isinf(made).any():
@@ -59,19 +63,17 @@ class RowEncoder:
             return made
         return self._transformed(known)
 
-    def _one(self, row: RowValues) -> FloatArray:
-        values = list(row if self._pick is None else self._pick(row))
+    def _one_row(self, columns: Sequence[ColumnValues]) -> FloatArray:
+        values = [columns[place][0] for place in self._picked]
         for place, codes in self._codes:
             values[place] = codes[values[place]]
         return np.array([values], dtype=np.float64)  # None becomes NaN
 
-    def _many(self, rows: Sequence[RowValues]) -> FloatArray:
-        if not rows:
-            return np.empty((0, len(self._features)), dtype=np.float64)
-        columns: list[Sequence[Any]] = list(zip(*(rows if self._pick is None else map(self._pick, rows)), strict=True))
+    def _rows(self, columns: Sequence[ColumnValues]) -> FloatArray:
+        picked = [columns[place] for place in self._picked]
         for place, codes in self._codes:
-            columns[place] = [codes[value] for value in columns[place]]
-        return np.ascontiguousarray(np.array(columns, dtype=np.float64).T)
+            picked[place] = list(map(codes.__getitem__, picked[place]))
+        return np.ascontiguousarray(np.array(picked, dtype=np.float64).T)
 
     def _transformed(self, known: FloatArray) -> MatrixArray:
         missing = np.isnan(known)
@@ -120,17 +122,6 @@ class _Codes(dict[Any, float]):
 
     def __missing__(self, _: Any) -> float:
         return math.nan
-
-
-def _picking(features: Sequence[str], names: Sequence[str] | None) -> Callable[[RowValues], tuple[Any, ...]] | None:
-    """What takes the features out of a row, in their order; None where the row is them already."""
-    if names is None or list(names) == list(features):
-        return None
-    places = {name: place for place, name in enumerate(names)}
-    picked = [places[name] for name in features]
-    if len(picked) == 1:
-        return lambda row: (row[picked[0]],)
-    return itemgetter(*picked)
 
 
 def _columns_of(pairs: Sequence[tuple[int, ...]], width: int) -> list[_Places]:

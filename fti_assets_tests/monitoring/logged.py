@@ -37,7 +37,7 @@ SERVED = {"distance": 10.0, "temp": 20.5, "storm": False, "cloud": 3, "wind": "w
 
 
 def said(number=1, **changes):
-    """What a line of LOG says: of trip `number`, asked about at T0 + `number` minutes, logged a second later."""
+    """What a line of LOG says of one row: of trip `number`, asked about at T0 + `number` minutes, logged a second later."""
     time = T0 + number * MINUTE
     line = {
         "request_id": f"r{number:04}",
@@ -57,8 +57,17 @@ def said(number=1, **changes):
     return line | changes
 
 
-def as_line(line):
-    return json.dumps(line).encode() + b"\n"
+def as_line(*rows):
+    """A line that holds these rows, which are said to be of one answer."""
+    made = {name: rows[0][name] for name in ("model", "logged_at", "latency_us")}
+    for name in rows[0].keys() - made.keys():
+        values = [row[name] for row in rows]
+        made[name] = _columns(values) if all(isinstance(value, dict) for value in values) else values
+    return json.dumps(made).encode() + b"\n"
+
+
+def _columns(rows):
+    return {name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
 
 
 def write_segment(folder: Path, name, *lines, end=b""):

@@ -113,7 +113,7 @@ def test_malformed_lines_are_kept_with_their_reasons(store, folder):
     assert names(folder) == ["quarantine"]
     kept = [json.loads(line) for line in (folder / "quarantine" / "a-000001.ndjson").read_text().splitlines()]
     assert [(one["line"], one["reason"].split(":")[0]) for one in kept] == [(2, "It is no JSON"), (3, "It lacks prediction.")]
-    assert (kept[0]["text"], json.loads(kept[1]["text"])["request_id"]) == ("{nonsense}", "r0002")
+    assert (kept[0]["text"], json.loads(kept[1]["text"])["request_id"]) == ("{nonsense}", ["r0002"])
 
 
 def test_a_row_comes_once(store, folder):
@@ -212,8 +212,13 @@ def test_one_landing_at_a_time(store, folder):
     assert names(folder) == ["a-000001.ndjson"]
 
 
+def bytes_of(lines):
+    """A size that so many lines have, and one less have not."""
+    return lines * len(as_line(said(1))) - 100
+
+
 def test_batches_are_bounded_and_a_large_segment_is_spread(folder, monkeypatch):
-    monkeypatch.setattr(landing, "_CHUNK_LINES", 4)
+    monkeypatch.setattr(landing, "_CHUNK_BYTES", bytes_of(4))
     paths = [
         write_segment(folder, "a-000001.ndjson", *(said(n) for n in range(10))),
         write_segment(folder, "a-000002.ndjson", *(said(n) for n in range(10, 13)), b"nonsense\n"),
@@ -227,7 +232,7 @@ def test_batches_are_bounded_and_a_large_segment_is_spread(folder, monkeypatch):
 
 
 def test_each_batch_is_one_publication(store, folder, monkeypatch):
-    monkeypatch.setattr(landing, "_CHUNK_LINES", 5)
+    monkeypatch.setattr(landing, "_CHUNK_BYTES", bytes_of(5))
     for segment in range(4):
         write_segment(folder, f"a-00000{segment}.ndjson", *(said(10 * segment + n) for n in range(10)))
 

@@ -72,7 +72,7 @@ def test_values_that_fit(line, name, value):
         pytest.param(said(model="other"), "It is of model \"other\", not of 'delay'.", id="other_model"),
         pytest.param(said(request_id=None, keys=None), "It lacks request_id, keys.", id="lacks_something"),
         pytest.param(said(request_id=""), "'request_id' is \"\": it is to be a text that is not empty.", id="empty_id"),
-        pytest.param(said(features=[1]), "'features' is [1], not an object.", id="features_are_no_object"),
+        pytest.param(said(features=[1]), "'features' is [[1]], not an object.", id="features_are_no_object"),
         pytest.param(said(prediction="high"), "'prediction' is \"high\": it is to be a number.", id="text_for_a_number"),
         pytest.param(said(prediction=float("inf")), "'prediction' is Infinity: it is to be a finite number.", id="infinite"),
         pytest.param(said(prediction=True), "'prediction' is true: it is to be a number.", id="bool_for_a_number"),
@@ -89,6 +89,33 @@ def test_values_that_fit(line, name, value):
 )
 def test_lines_that_are_none_say_why(line, reason):
     assert str(parsed(line)).startswith(reason)
+
+
+def test_a_line_of_several_rows_becomes_as_many():
+    other = said(2, features=SERVED | {"temp": None, "storm": True}, missing=["weather_v1"], prediction=0.75, model_version=2)
+    rows, malformed = parse([(1, as_line(said(1), other)), (2, as_line(said(3)))], LOG.table, LOG.name)
+
+    assert malformed == []
+    assert rows.to_pylist()[:2] == [parsed(said(1)), parsed(other | {"logged_at": said(1)["logged_at"]})]
+    assert rows["request_id"].to_pylist() == ["r0001", "r0002", "r0003"]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "reason"),
+    [
+        pytest.param("prediction", [0.5], "'prediction' is [0.5], not a list of 2.", id="too_few"),
+        pytest.param("prediction", 0.5, "'prediction' is 0.5, not a list of 2.", id="no_list"),
+        pytest.param("request_id", "r1", "'request_id' is \"r1\", not a list.", id="ids_are_no_list"),
+        pytest.param("features", {"temp": [1.0, 2.0, 3.0]}, "'temp' is [1.0, 2.0, 3.0], not a list of 2.", id="too_many"),
+        pytest.param("role", ["champion", None], "It lacks role.", id="one_is_null"),
+        pytest.param("prediction", [0.5, "high"], "'prediction' is \"high\": it is to be a number.", id="one_is_wrong"),
+    ],
+)
+def test_a_line_whose_rows_do_not_fit_is_none(name, values, reason):
+    line = json.loads(as_line(said(1), said(2))) | {name: values}
+    rows, (malformed,) = parse([(1, json.dumps(line).encode())], LOG.table, LOG.name)
+
+    assert (rows.num_rows, malformed.reason) == (0, reason)
 
 
 def test_the_spines_columns_are_those_that_something_is_joined_by_or_chosen_from():

@@ -1,5 +1,6 @@
 """Reading a view online: what a row gets to see, and what it is told of what is not there."""
 
+import random
 import subprocess
 import sys
 import threading
@@ -52,7 +53,7 @@ def load(online, group, *rows):
 
 
 def ask(online, view, *requests, hours=0.0):
-    return online.view(view).find(requests, [us(hours)] * len(requests))
+    return online.view(view).find(requests, [us(hours)] * len(requests)).rows
 
 
 def test_values_event_times_and_statuses_of_a_row(online):
@@ -106,11 +107,27 @@ def test_a_published_null_is_a_value(online):
 def test_many_rows_come_in_their_order_each_at_its_own_time(online):
     load(online, WEATHER, ("a", at(-1), 1.0, 10.0), ("b", at(1), 2.0, 20.0))
     stations = ["b", "a", None, "z", "a", "b"] * 40
-    found = online.view(VIEW).find([{"trip": n, "station": s} for n, s in enumerate(stations)], [us(n) for n in range(240)])
+    found = online.view(VIEW).find([{"trip": n, "station": s} for n, s in enumerate(stations)], [us(n) for n in range(240)]).rows
     assert [row.values[0] for row in found[:6]] == [None, 1.0, None, None, 1.0, 2.0]
     assert [row.statuses[1] for row in found[:6]] == ["future", "found", "no_key", "missing", "found", "found"]
     assert [row.values[0] for row in found[6:]] == [{"a": 1.0, "b": 2.0}.get(station) for station in stations[6:]]
-    assert online.view(VIEW).find([], []) == []
+    assert online.view(VIEW).find([], []).rows == []
+
+
+@pytest.mark.parametrize(
+    ("hours", "statuses"),
+    [
+        pytest.param((0, 1), ["found", "found"], id="all_count"),
+        pytest.param((-1, 0), ["future", "found"], id="one_is_of_the_future"),
+        pytest.param((0, 2), ["found", "expired"], id="one_has_expired"),
+    ],
+)
+def test_of_rows_that_are_all_stored_each_counts_at_its_own_time(online, hours, statuses):
+    group = replace(WEATHER, ttl=HOUR)
+    load(online, group, ("a", at(), 1.0, 2.0), ("b", at(), 1.0, 2.0))
+    found = online.view(view_of(group["temp"])).find([{"trip": 1, "station": "a"}, {"trip": 2, "station": "b"}], [*map(us, hours)])
+    assert [row.statuses[1] for row in found.rows] == statuses
+    assert [row.values[0] for row in found.rows] == [1.0 if status == "found" else None for status in statuses]
 
 
 ROLES = view_of(
@@ -246,6 +263,33 @@ def test_an_on_demand_feature_that_is_given_is_used_and_what_is_computed_from_it
     assert [row.values for row in rows] == [(10.0, -1.0, False), (10.0, 7200.0, True), (10.0, 7200.0, None)]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_many_requests_at_once_get_what_each_of_them_gets_alone(online, seed):
+    chance = random.Random(seed)
+    stations, lines = [f"s{n}" for n in range(30)], ["x", "y"]
+    times = [chance.choice((-1, -3, 0.5)) for _ in stations]
+    load(online, SPINE, *((n, at(-1), stations[n % 30], chance.choice([*lines, None]), n / 2) for n in range(40)))
+    load(online, WEATHER, *((s, at(t), chance.choice([None, 1.5]), t) for s, t in zip(stations[:25], times[:25], strict=True)))
+    load(online, ROUTES, *((s, line, at(-1), 7.0, chance.choice(["é", "fast", None])) for s in stations for line in lines))
+    wider = replace(LINES, features=(*LINES.features, Feature("later", "int")))
+    load(online, LINES, ("x", "s1", 30.0))
+    online.update(wider, table_of(wider, ("y", "s2", 31.0, 4)))  # two layouts in one table
+    gives = {"station": [*stations, None], "line": [*lines, None], "distance": [3.0], "temp": [None, -1.0], "speed": [0.0]}
+    depot = WEATHER["temp"].on(station=LINES["depot"]).prefixed("depot_")
+    view = view_of(*ROLES.features, depot, computed=(wind_minutes, is_far))
+    requests = [
+        {
+            "trip": chance.choice([*range(45), None]),
+            **{n: chance.choice(some) for n, some in gives.items() if chance.random() < 0.2},
+        }
+        for _ in range(80)
+    ]
+    moments = [us(chance.choice((0, 0.75))) for _ in requests]
+    for some in (slice(0, 80), slice(0, 17), slice(5, 8)):
+        alone = [online.view(view).find([one], [time]).rows[0] for one, time in zip(requests[some], moments[some], strict=True)]
+        assert online.view(view).find(requests[some], moments[some]).rows == alone
+
+
 WINDOWED = view_of(WEATHER.windowed(aggregate.count(last=DAY), aggregate.mean("temp", last=DAY)), WEATHER["wind"])
 
 
@@ -358,7 +402,7 @@ def test_readers_see_one_generation_while_tables_are_replaced(online):
 
     def read():
         while not stop.is_set():
-            rows = view.find([{"trip": 1, "station": station} for station in stations], [us()] * 30)
+            rows = view.find([{"trip": 1, "station": station} for station in stations], [us()] * 30).rows
             seen.append({value for row in rows for value in row.values})
 
     threads = [threading.Thread(target=read) for _ in range(2)]

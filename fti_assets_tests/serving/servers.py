@@ -100,14 +100,26 @@ class Server:
         raise TimeoutError(f"Not {what}: {self.log.read_text()}")
 
     def logged(self):
-        """The lines of the inference log, as they are on disk."""
+        """The rows of the inference log, as they are on disk."""
         folder = self.data / "inference_log" / "flight_delay"
         files = sorted(folder.glob("*.ndjson*"))
-        return [json.loads(line) for file in files for line in file.read_bytes().splitlines()]
+        return [row for file in files for line in file.read_bytes().splitlines() for row in rows_of(json.loads(line))]
 
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)
         return self.process.wait(SECONDS)
+
+
+def rows_of(line):
+    """The rows of a line of the log, which has them by columns."""
+    rows = [{} for _ in line["request_id"]]
+    for name, values in line.items():
+        for n, row in enumerate(rows):
+            if isinstance(values, dict):
+                row[name] = {column: some[n] for column, some in values.items()}
+            else:
+                row[name] = values[n] if isinstance(values, list) else values
+    return rows
 
 
 def received(connection):

@@ -50,8 +50,9 @@ def test_the_quick_way_and_the_plain_one_agree(kept):
     rows = check_rows(scorer.plain, training_rows(50), count=2_000)
     assert [feature.name for feature in scorer.plain.transformations.features] == list(scorer.names)
     plain = plain_predictions(scorer.plain, rows)
-    assert furthest(scorer.predict(rows), plain.tolist()) < 1e-6
-    assert furthest(np.array([scorer.predict([row])[0] for row in rows[:200]]), plain[:200].tolist()) < 1e-6
+    assert furthest(scorer.predict(list(zip(*rows, strict=True))), plain.tolist()) < 1e-6
+    one_by_one = [scorer.predict([[value] for value in row])[0] for row in rows[:200]]
+    assert furthest(np.array(one_by_one), plain[:200].tolist()) < 1e-6
     assert scorer.distance_from_plain() < 1e-6
 
 
@@ -126,7 +127,7 @@ def test_a_model_that_cannot_be_translated_serves_as_it_is_and_gives_no_reasons(
     assert isinstance(scorer.model, SklearnModel)
     assert "cannot be translated" in scorer.kept.untranslated
     with pytest.raises(RequestError, match="only an XGBoostModel can be explained") as refused:
-        scorer.explain([(None,) * len(VIEW.feature_names)])
+        scorer.explain([(None,)] * len(VIEW.feature_names))
     assert refused.value.status == 422
 
 

@@ -24,14 +24,20 @@ def table(rows, features):
     return pa.table(arrays, names=[feature.name for feature in features])
 
 
+def encoded(fitted, rows, names=None):
+    """The matrix that is made of rows."""
+    columns = zip(*rows, strict=True) if rows else [()] * len(names or fitted.features)
+    return RowEncoder(fitted, names=names).matrix(list(columns))
+
+
 def assert_same_bits(fitted, rows):
     plain = fitted.matrix(table(rows, fitted.features))
-    compiled = RowEncoder(fitted).matrix(rows)
+    compiled = encoded(fitted, rows)
     assert compiled.dtype == np.float32
     assert compiled.shape == plain.shape
     np.testing.assert_array_equal(compiled.view(np.uint32), plain.view(np.uint32))
     for place, row in enumerate(rows):
-        np.testing.assert_array_equal(RowEncoder(fitted).matrix([row])[0].view(np.uint32), plain[place].view(np.uint32))
+        np.testing.assert_array_equal(encoded(fitted, [row])[0].view(np.uint32), plain[place].view(np.uint32))
 
 
 WORDS = st.sampled_from(["AA", "B6", "UA", "", "ü"])
@@ -93,14 +99,14 @@ def test_what_was_fitted_is_applied(declared):
 
 def test_features_are_found_by_name_among_other_values():
     fitted = fit_transformations((), (DELAY, CARRIER), table([("AA", 1.0), ("UA", 2.0)], (CARRIER, DELAY)).column)
-    encoder = RowEncoder(fitted, names=("hour", "carrier", "delay"))
-    np.testing.assert_array_equal(encoder.matrix([(5, "UA", 2.5), (6, "AA", None)]), np.array([[2.5, 1], [np.nan, 0]], np.float32))
-    np.testing.assert_array_equal(encoder.matrix([(5, "UA", 2.5)]), np.array([[2.5, 1]], np.float32))
+    names, rows = ("hour", "carrier", "delay"), [(5, "UA", 2.5), (6, "AA", None)]
+    np.testing.assert_array_equal(encoded(fitted, rows, names), np.array([[2.5, 1], [np.nan, 0]], np.float32))
+    np.testing.assert_array_equal(encoded(fitted, rows[:1], names), np.array([[2.5, 1]], np.float32))
 
 
 def test_a_single_feature_is_found_by_name():
     fitted = fit_transformations((), (DELAY,), table([(1.0,)], (DELAY,)).column)
-    np.testing.assert_array_equal(RowEncoder(fitted, names=("hour", "delay")).matrix([(5, 2.5)]), np.array([[2.5]], np.float32))
+    np.testing.assert_array_equal(encoded(fitted, [(5, 2.5)], ("hour", "delay")), np.array([[2.5]], np.float32))
 
 
 def test_a_feature_that_is_not_among_the_names_is_refused():
@@ -114,7 +120,7 @@ def test_a_feature_that_is_not_among_the_names_is_refused():
 def test_an_infinite_value_is_refused_as_in_a_table(value, rows):
     fitted = fit_transformations((), (HOUR, DELAY), table([(1, 1.0)], (HOUR, DELAY)).column)
     with pytest.raises(RowsError, match="infinite values in: delay") as compiled:
-        RowEncoder(fitted).matrix([(1, 1.0)] * (rows - 1) + [(1, value)])
+        encoded(fitted, [(1, 1.0)] * (rows - 1) + [(1, value)])
     with pytest.raises(RowsError) as plain:
         fitted.matrix(table([(1, value)], (HOUR, DELAY)))
     assert str(compiled.value) == str(plain.value)
