@@ -66,6 +66,7 @@ class House:
     Attributes:
         at_once: rows of a request up to which it is answered where it came in; others, and those that ask for reasons, are
             answered in a thread, so that nobody else is kept waiting.
+        at_once_alone: the same for a request that is alone in the server.
     """
 
     limits: Limits
@@ -73,6 +74,12 @@ class House:
     metrics: Metrics
     keys: ApiKeys | None
     at_once: int
+    at_once_alone: int
+
+    def is_soon_done(self, asked: Asked) -> bool:
+        """Whether a request, which is in the server, is answered where it came in."""
+        most = self.at_once_alone if self.admission.inside == 1 else self.at_once
+        return len(asked.rows) <= most and not asked.explain
 
 
 class PredictionRoute:
@@ -133,7 +140,7 @@ class PredictionRoute:
         answering = predictor.served.answering
         if answering.champion is None:
             raise not_ready(self._model)
-        if len(asked.rows) <= house.at_once and not asked.explain:
+        if house.is_soon_done(asked):
             return self._made(asked, told, answering)
         return await house.admission.run(lambda: self._made(asked, told, answering), until=until)
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger("fti.serving")
 AT_ONCE = 16
 """Rows that are answered on the event loop, where the online store is on this machine: to hand over to a thread takes as long."""
+AT_ONCE_ALONE = 128
+"""The same while nobody else is in the server. They take some milliseconds, for which one who comes in the meantime waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class RunningServer:
             metrics=Metrics(model.name for model in self.system.models),
             keys=keys,
             at_once=AT_ONCE if is_here else 0,
+            at_once_alone=AT_ONCE_ALONE if is_here else 0,
         )
 
     def _serving(self, model: Model) -> Serving:

@@ -10,6 +10,9 @@ import pytest
 
 from fti_assets.serving.admission import Admission, OverloadError
 from fti_assets.serving.errors import RequestError
+from fti_assets.serving.metrics import Metrics
+from fti_assets.serving.prediction_route import House
+from fti_assets.serving.request_reading import Asked
 from fti_assets.serving.settings import Limits
 from fti_assets_tests.serving.examples import UA
 from fti_assets_tests.serving.servers import received, serving
@@ -38,6 +41,22 @@ def test_what_comes_beyond_the_limit_is_told_at_once():
         assert (refused[0].status, refused[0].retry_after, refused[0].reason) == (503, 1, "crowded")
         await come()
         assert admission.inside == 0
+        admission.close()
+
+    asyncio.run(crowd())
+
+
+def test_a_request_that_is_alone_in_the_server_is_answered_where_it_came_in():
+    async def crowd():
+        admission = Admission(Limits(), 1)
+        metrics = Metrics(("flight_delay",))
+        house = House(limits=Limits(), admission=admission, metrics=metrics, keys=None, at_once=2, at_once_alone=5)
+        asked = [Asked([{}] * rows, [0] * rows) for rows in (2, 5, 6)]
+        await admission.enter()
+        assert [house.is_soon_done(one) for one in asked] == [True, True, False]
+        assert not house.is_soon_done(Asked([{}], [0], explain=True))
+        await admission.enter()
+        assert [house.is_soon_done(one) for one in asked] == [True, False, False]
         admission.close()
 
     asyncio.run(crowd())
