@@ -104,18 +104,18 @@ class Around:
         registry = ModelRegistry(self._mlflow.address)
         due = time.monotonic() + self._period / 4
         while not self._over_by(due):
-            began, due = due, due + self._period
+            turn, due, began = due, due + self._period, time.monotonic()
             if self.done.swaps % 2:
                 version = registry.rollback(MODEL.name, reason="Soak.").version
             else:
                 version = registry.promote(MODEL.name, 2, reason="Soak.", figures={}).version
             self.done.swaps += 1
             self._await_version(version, began)
-            if self._over_by(began + 0.4 * self._period):
+            if self._over_by(turn + 0.4 * self._period):
                 return
             self._mlflow.stop()
             self.done.stops += 1
-            self._over_by(began + 0.55 * self._period)
+            self._over_by(turn + 0.55 * self._period)
             self._mlflow.start()
 
     def _over_by(self, when: float) -> bool:
