@@ -14,8 +14,8 @@ class Reader(Protocol):
         """The values of some keys, in their order; None for a key that is not there, and for all where the table is not."""
         ...
 
-    def get_each(self, wanted: Sequence[tuple[str, bytes]]) -> list[bytes | None]:
-        """The values of some keys of several tables, given as table and key: all of one state, in one round trip."""
+    def get_each(self, wanted: Sequence[tuple[str, Sequence[bytes]]]) -> list[list[bytes | None]]:
+        """For each of several tables, given with keys, the values of these: all of one state, in one round trip."""
         ...
 
     def scan(self, table: str, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:

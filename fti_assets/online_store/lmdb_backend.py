@@ -150,12 +150,8 @@ class LmdbReader:
         get = self._transaction.get
         return [get(prefix + key) if len(key) <= LONGEST_KEY else None for key in keys]
 
-    def get_each(self, wanted: Sequence[tuple[str, bytes]]) -> list[bytes | None]:
-        known, unknown, get = self._prefixes.get, self._prefix, self._transaction and self._transaction.get
-        return [
-            get(prefix + key) if (prefix := known(table) or unknown(table)) and len(key) <= LONGEST_KEY else None
-            for table, key in wanted
-        ]
+    def get_each(self, wanted: Sequence[tuple[str, Sequence[bytes]]]) -> list[list[bytes | None]]:
+        return [self.get_many(table, keys) for table, keys in wanted]
 
     def scan(self, table: str, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         prefix = self._prefix(table)

@@ -17,7 +17,7 @@ from fti_assets.online_store.tables import TABLES, VERSION
 from fti_assets.online_store.windows import Windows
 from fti_assets.vocabulary import Array, as_array, as_values
 
-_CHECKED = (TABLES, VERSION)
+_CHECKED = (TABLES, (VERSION,))
 
 Readers = Mapping[bytes, RowReader]
 """How rows are read, by how they begin: each layout of the table has its own."""
@@ -145,12 +145,9 @@ class Work:
     def _find(self, step: Sequence[Lookup]) -> None:
         """Finds what some lookups give, all that is stored by entity in one round trip."""
         asked = [(one, *self._keys_of(one)) for one in step if one.windows is None]
-        found = self._fetched([(one.table, key) for one, keys, _ in asked for key in keys.different])
-        start = 0
-        for one, keys, given in asked:
-            end = start + len(keys.different)
-            outcome = self._fill(one, keys, given, self._stored(one, found[start:end]))
-            start = end
+        found = self._fetched([(one.table, keys.different) for one, keys, _ in asked])
+        for (one, keys, given), rows in zip(asked, found, strict=True):
+            outcome = self._fill(one, keys, given, self._stored(one, rows))
             if one.source is not None:
                 self._outcomes[one.source] = outcome
         for one in step:
@@ -167,10 +164,10 @@ class Work:
             return keys, None
         return Keys.of([None if one else key for key, one in zip(keys.by_row, given, strict=True)]), given
 
-    def _fetched(self, wanted: list[tuple[str, bytes]]) -> list[bytes | None]:
+    def _fetched(self, wanted: list[tuple[str, Sequence[bytes]]]) -> list[list[bytes | None]]:
         """Stored rows, read together with whether their layouts are those that are known; if not, those are read first."""
         while wanted:
-            version, *found = self._reader.get_each([_CHECKED, *wanted])
+            (version,), *found = self._reader.get_each([_CHECKED, *wanted])
             if version == self.known.version:
                 return found
             self.known = Known.of(self._reader, self._plan, version)

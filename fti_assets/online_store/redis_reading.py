@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from fti_assets.online_store.redis_client import explained
@@ -42,17 +40,19 @@ class RedisReader:
         self._client, self._where = client, where
 
     def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
-        return self.get_each([(table, key) for key in keys])
+        return self.get_each([(table, keys)])[0]
 
-    def get_each(self, wanted: Sequence[tuple[str, bytes]]) -> list[bytes | None]:
-        runs = [(table, [key for _, key in some]) for table, some in groupby(wanted, itemgetter(0))]
+    def get_each(self, wanted: Sequence[tuple[str, Sequence[bytes]]]) -> list[list[bytes | None]]:
+        some = [(table, keys) for table, keys in wanted if keys]
         with explained(self._where):
-            if len(runs) <= 1:
-                return [value for table, keys in runs for value in self._client.hmget(values_of(table), keys)]
-            pipe = self._client.pipeline(transaction=True)
-            for table, keys in runs:
-                pipe.hmget(values_of(table), keys)
-            return [value for found in pipe.execute() for value in found]
+            if len(some) <= 1:
+                found = iter([self._client.hmget(values_of(table), keys) for table, keys in some])
+            else:
+                pipe = self._client.pipeline(transaction=True)
+                for table, keys in some:
+                    pipe.hmget(values_of(table), keys)
+                found = iter(pipe.execute())
+        return [list(next(found)) if keys else [] for _, keys in wanted]
 
     def scan(self, table: str, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         return self._scanned(keys_of(table), values_of(table), start, end)

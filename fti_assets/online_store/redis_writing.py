@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import groupby, islice
-from operator import itemgetter
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from fti_assets.online_store.errors import OnlineLockedError, OnlineStoreError
@@ -37,11 +36,10 @@ class RedisWriter(RedisReader):
         self._dropped: set[str] = set()
         self._aside: dict[str, bytes] = {}
 
-    def get_each(self, wanted: Sequence[tuple[str, bytes]]) -> list[bytes | None]:
+    def get_each(self, wanted: Sequence[tuple[str, Sequence[bytes]]]) -> list[list[bytes | None]]:
         if not (self._changes or self._dropped or self._aside):
             return super().get_each(wanted)
-        runs = [(table, [key for _, key in some]) for table, some in groupby(wanted, itemgetter(0))]
-        return [value for table, keys in runs for value in self.get_many(table, keys)]
+        return [self.get_many(table, keys) for table, keys in wanted]
 
     def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
         if table in self._aside:
@@ -53,7 +51,7 @@ class RedisWriter(RedisReader):
         asked = [key for key in keys if key not in changes]
         found: dict[bytes, bytes | None] = {}
         for some in _portions(asked):  # nobody else writes meanwhile
-            found.update(zip(some, super().get_each([(table, key) for key in some]), strict=True))
+            found.update(zip(some, super().get_each([(table, some)])[0], strict=True))
         return [changes[key] if key in changes else found[key] for key in keys]
 
     def scan(self, table: str, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:

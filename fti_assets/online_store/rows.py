@@ -199,8 +199,8 @@ class BulkReader:
         starts = (slots & _START) + (lengths.cumsum() - lengths - width)
         bounds = zip(starts.tolist(), (starts + (slots >> 32)).tolist(), strict=True)
         if texts.isascii():
-            text = texts.decode("ascii")
-            return [[text[start:end] for start, end in zip(*some, strict=True)] for some in bounds]
+            cut = texts.decode("ascii").__getitem__
+            return [list(map(cut, map(slice, *some))) for some in bounds]
         return [[texts[start:end].decode(*_UTF8) for start, end in zip(*some, strict=True)] for some in bounds]
 
 

@@ -92,13 +92,13 @@ class Windows:
         prefixes = [keys.prefix_of(self._keys, key) for key, _ in asked]
         for _ in range(_ATTEMPTS):
             plan, said = self._plan(reader)
-            heads = [(plan.table, keys.HEADS + prefix) for prefix in dict.fromkeys(prefixes)]
-            before = [said, *reader.get_each(heads)]
-            read = dict(zip((key[1:] for _, key in heads), map(Head.read, before[1:]), strict=True))
+            heads = [keys.HEADS + prefix for prefix in dict.fromkeys(prefixes)]
+            before = reader.get_many(plan.table, heads)
+            read = dict(zip((key[1:] for key in heads), map(Head.read, before), strict=True))
             different = dict.fromkeys((prefix, at) for prefix, (_, at) in zip(prefixes, asked, strict=True))
             with suppress(ChangedError):
                 made = {one: self._windowed(reader, plan, one[0], read[one[0]], one[1]) for one in different}
-                if before == reader.get_each([self._registration, *heads]):  # else they have changed meanwhile
+                if [[said], before] == reader.get_each([self._registration, (plan.table, heads)]):  # else they have changed
                     return [made[prefix, at] for prefix, (_, at) in zip(prefixes, asked, strict=True)]
         raise OnlineStoreError(
             f"Events of '{self.group.versioned_name}' changed each of the {_ATTEMPTS} times that they were read.",
@@ -120,7 +120,7 @@ class Windows:
 
     def _plan(self, reader: Reader) -> tuple[Plan, bytes]:
         """How what is kept is read, worked out again when it has changed; and what says so."""
-        (said,) = reader.get_each([self._registration])
+        ((said,),) = reader.get_each([self._registration])
         if said is None or self._known is None or self._known[1] != said:
             read = None if said is None else Registered.read(said)
             layout = read.layout(self.by) if read else None
@@ -133,8 +133,8 @@ class Windows:
         return self._known
 
     @property
-    def _registration(self) -> tuple[str, bytes]:
-        return WINDOWS, self.group.versioned_name.encode()
+    def _registration(self) -> tuple[str, Sequence[bytes]]:
+        return WINDOWS, (self.group.versioned_name.encode(),)
 
 
 @dataclass(frozen=True, slots=True)

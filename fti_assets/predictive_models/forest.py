@@ -21,14 +21,16 @@ from fti_assets.predictive_models.predictive_model import PredictiveModel
 from fti_assets.predictive_models.xgboost import XGBoostModel
 from fti_assets.transformations import FittedTransformations, FloatArray, MatrixArray, Rows, RowsError
 
-NODE = np.dtype([("split", "f4"), ("feature", "u2"), ("rest", "u2"), ("left", "u4"), ("word", "u4")])
+NODE = np.dtype([("split", "f4"), ("feature", "u2"), ("flags", "u2"), ("left", "u4"), ("word", "u4")])
 """A node, of 16 bytes, as it is walked: four share a line of the processor's memory, and two children stand side by side.
 
-A row goes left below `split`, or, where `rest` says so, if the bit of its category is set: bit `category % 64` of the word
-`word + category // 64`. The right child stands behind the left one. A leaf is its own child, and has its weight as `split`.
+A row goes left below `split`, or if the bit of its category is set: bit `category % 64` of the word `word + category // 64`. Each
+node has both, so that none asks of which kind it is: one that splits by categories has minus infinity as `split`, one that splits
+by numbers has words without a bit. The right child stands behind the left one. A leaf is its own child, and has its weight as
+`split`.
 """
-BY_CATEGORY, MISSING_LEFT, INNER = 1, 2, 4
-"""Bits of `rest`: the node splits by categories; a row whose value is missing goes left; it is no leaf."""
+MISSING_LEFT, INNER = 1, 2
+"""Bits of `flags`: a row whose value is missing goes left; the node is no leaf."""
 _BITS = 64
 _MOST_DEEP = 64
 _MOST_COLUMNS = 1 << 16
@@ -147,7 +149,7 @@ class _Forest:
         sets = [categories_of(tree) for tree in trees]
         most = max((max(categories) for one in sets for categories in one.values()), default=0)
         self._node_words = (most + 1) // _BITS + 1  # so that the last bit is of a category that no node has
-        self._words: list[int] = [0] * self._node_words  # of nodes that split by numbers, for which they do not count
+        self._words: list[int] = [0] * self._node_words  # of nodes that split by numbers
         for tree, categories in zip(trees, sets, strict=True):
             self._add(tree, categories)
 
@@ -161,11 +163,10 @@ class _Forest:
         nodes["feature"] = np.where(is_leaf, 0, np.array(tree["split_indices"])[order])
         nodes["left"] = np.where(is_leaf, places[order], places[left])
         missing_left = np.array(tree["default_left"], bool)[order]
-        nodes["rest"] = np.where(is_leaf, 0, INNER | np.where(missing_left, MISSING_LEFT, 0))
+        nodes["flags"] = np.where(is_leaf, 0, INNER | np.where(missing_left, MISSING_LEFT, 0))
         for node, some in categories.items():
             one = nodes[places[node] - first]
-            one["rest"] |= BY_CATEGORY
-            one["word"] = len(self._words)
+            one["split"], one["word"] = -np.inf, len(self._words)
             right = sum(1 << category for category in some)
             self._words += [~(right >> _BITS * n) % (1 << _BITS) for n in range(self._node_words)]
         self._nodes.append(nodes)
@@ -220,7 +221,7 @@ def _check(
         raise ValueError(f"there are {len(roots)} roots and {len(depths)} depths")
     if not 0 < node_words < _MOST_WORDS:
         raise ValueError(f"each node has {node_words} words")
-    right = nodes["left"].astype(np.int64) + (nodes["rest"] & INNER > 0)
+    right = nodes["left"].astype(np.int64) + (nodes["flags"] & INNER > 0)
     for what, values, most in (
         ("a tree's depth", depths, _MOST_DEEP),
         ("a root", roots, len(nodes) - 1),

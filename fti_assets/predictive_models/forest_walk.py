@@ -17,18 +17,21 @@ Array = npt.NDArray[Any]
 
 
 @numba.njit(inline="always")  # type: ignore[untyped-decorator]
-def _next(value: np.float32, node: Any, words: Array, last: np.float32) -> Any:
+def _category(value: np.float32, last: np.float32) -> np.uint32:
+    """The category that a value is, if it is one; a missing one counts as the first, and is looked at apart."""
+    known = value if value > np.float32(0) else np.float32(0)
+    return np.uint32(known if known < last else last)
+
+
+@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+def _next(value: np.float32, category: np.uint32, node: Any, words: Array) -> Any:
     """Where a row goes from a node, in arithmetic; see `forest.NODE`."""
-    rest, one = np.uint32(node.rest), np.uint32(1)
-    by_category, missing_left, inner = rest & one, (rest >> one) & one, rest >> np.uint32(2)
+    flags, one = np.uint32(node.flags), np.uint32(1)
     missing, below = np.uint32(value != value), np.uint32(value < node.split)
-    known = value if value > np.float32(0) else np.float32(0)  # also what is missing
-    category = np.uint32(known if known < last else last)
     word = words[node.word + (category >> np.uint32(6))]
     member = np.uint32((word >> np.uint64(category & np.uint32(63))) & np.uint64(1))
-    left = (below & (by_category ^ one)) | (member & by_category)
-    left = (left & (missing ^ one)) | (missing_left & missing)
-    return np.uint32(node.left + ((left ^ one) & inner))
+    left = below | (member & (missing ^ one)) | (missing & flags)
+    return np.uint32(node.left + ((left ^ one) & (flags >> one)))
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -50,38 +53,40 @@ def margins(
         found: float32, one for each row.
     """
     found[:] = base
+    codes = np.empty(matrix.shape, np.uint32)
+    for row in range(matrix.shape[0]):
+        for column in range(matrix.shape[1]):
+            codes[row, column] = _category(matrix[row, column], last)
     by_four = matrix.shape[0] - matrix.shape[0] % 4
     for tree in range(roots.shape[0]):
         for row in range(0, by_four, 4):
             a = b = c = d = roots[tree]
             for _ in range(depths[tree]):
                 at_a, at_b, at_c, at_d = nodes[a], nodes[b], nodes[c], nodes[d]
-                a = _next(matrix[row, at_a.feature], at_a, words, last)
-                b = _next(matrix[row + 1, at_b.feature], at_b, words, last)
-                c = _next(matrix[row + 2, at_c.feature], at_c, words, last)
-                d = _next(matrix[row + 3, at_d.feature], at_d, words, last)
+                a = _next(matrix[row, at_a.feature], codes[row, at_a.feature], at_a, words)
+                b = _next(matrix[row + 1, at_b.feature], codes[row + 1, at_b.feature], at_b, words)
+                c = _next(matrix[row + 2, at_c.feature], codes[row + 2, at_c.feature], at_c, words)
+                d = _next(matrix[row + 3, at_d.feature], codes[row + 3, at_d.feature], at_d, words)
             found[row] += nodes[a].split
             found[row + 1] += nodes[b].split
             found[row + 2] += nodes[c].split
             found[row + 3] += nodes[d].split
     for row in range(by_four, matrix.shape[0]):
-        found[row] = _margin(matrix[row], nodes, roots, depths, words, last, base)
+        found[row] = _margin(matrix[row], codes[row], nodes, roots, depths, words, base)
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _margin(
-    values: Array, nodes: Array, roots: Array, depths: Array, words: Array, last: np.float32, base: np.float32
-) -> np.float32:
+def _margin(values: Array, codes: Array, nodes: Array, roots: Array, depths: Array, words: Array, base: np.float32) -> np.float32:
     """What the trees say of one row, four trees at a time: a leaf is its own child, so that some may take steps to no effect."""
     found, by_four = base, roots.shape[0] - roots.shape[0] % 4
     for tree in range(0, by_four, 4):
         a, b, c, d = roots[tree], roots[tree + 1], roots[tree + 2], roots[tree + 3]
         for _ in range(max(depths[tree], depths[tree + 1], depths[tree + 2], depths[tree + 3])):
             at_a, at_b, at_c, at_d = nodes[a], nodes[b], nodes[c], nodes[d]
-            a = _next(values[at_a.feature], at_a, words, last)
-            b = _next(values[at_b.feature], at_b, words, last)
-            c = _next(values[at_c.feature], at_c, words, last)
-            d = _next(values[at_d.feature], at_d, words, last)
+            a = _next(values[at_a.feature], codes[at_a.feature], at_a, words)
+            b = _next(values[at_b.feature], codes[at_b.feature], at_b, words)
+            c = _next(values[at_c.feature], codes[at_c.feature], at_c, words)
+            d = _next(values[at_d.feature], codes[at_d.feature], at_d, words)
         found += nodes[a].split
         found += nodes[b].split
         found += nodes[c].split
@@ -90,6 +95,6 @@ def _margin(
         a = roots[tree]
         for _ in range(depths[tree]):
             at_a = nodes[a]
-            a = _next(values[at_a.feature], at_a, words, last)
+            a = _next(values[at_a.feature], codes[at_a.feature], at_a, words)
         found += nodes[a].split
     return found

@@ -61,7 +61,7 @@ class LogRecords:
     def _said(self, answer: Answer) -> dict[str, Any]:
         """What a line says whoever predicts: of all rows, and of each of them."""
         asked, only_features = answer.asked, self._only_features
-        times = {at: instant(at) for at in asked.at}
+        times = {at: instant(at) for at in set(asked.at)}
         given = dict.fromkeys(name for row in asked.rows for name in row)
         return {
             "model": self._model,
@@ -69,9 +69,9 @@ class LogRecords:
             "request_id": [f"{answer.request_id}.{number}" for number in range(len(asked.rows))],
             "request_time": [times[at] for at in asked.at],
             "keys": {name: [row.get(name) for row in asked.rows] for name in given if name not in only_features},
-            "given": [list(row) for row in asked.rows],
+            "given": list(map(list, asked.rows)),
             "features": dict(zip(self._names, answer.found.columns, strict=True)),
-            "missing": [list(missing) for missing in answer.missing],
+            "missing": list(map(list, answer.missing)),
         }
 
 

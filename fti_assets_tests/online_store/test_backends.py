@@ -58,14 +58,16 @@ def test_a_key_longer_than_any_is_not_there(backend):
     put(backend, "t", (b"a", b"1"))
     assert get(backend, "t", b"k" * 5000, b"a") == [None, b"1"]
     with backend.reading() as reader:
-        assert reader.get_each([("t", b"k" * 5000), ("t", b"a")]) == [None, b"1"]
+        assert reader.get_each([("t", [b"k" * 5000, b"a"])]) == [[None, b"1"]]
 
 
 def test_tables_are_apart(backend):
     put(backend, "a", (b"k", b"of a"))
     put(backend, "ab", (b"k", b"of ab"))
     with backend.reading() as reader:
-        assert reader.get_each([("ab", b"k"), ("a", b"k"), ("b", b"k"), ("a", b"x")]) == [b"of ab", b"of a", None, None]
+        wanted = [("ab", [b"k"]), ("a", [b"k", b"x"]), ("b", [b"k"]), ("ab", []), ("a", [b"k"])]
+        assert reader.get_each(wanted) == [[b"of ab"], [b"of a", None], [None], [], [b"of a"]]
+        assert reader.get_each([("a", []), ("b", [])]) == [[], []]
     assert backend.tables() == ["a", "ab"]
 
 
@@ -91,7 +93,7 @@ def test_a_writer_sees_what_it_wrote_and_others_do_not(backend):
         writer.delete_many("t", [b"b", b"never there"])
         writer.put_many("new", [(b"a", b"n")], ordered=True)
         assert writer.get_many("t", [b"a", b"b", b"c", b"d"]) == [b"new", None, b"3", None]
-        assert writer.get_each([("new", b"a"), ("t", b"c")]) == [b"n", b"3"]
+        assert writer.get_each([("new", [b"a"]), ("t", [b"c", b"b"])]) == [[b"n"], [b"3", None]]
         assert list(writer.scan("t", b"a", b"z")) == [(b"a", b"new"), (b"c", b"3")]
         assert list(writer.scan("new", b"a", b"z")) == [(b"a", b"n")]
         assert get(backend, "t", b"a", b"b", b"c") == [b"1", b"2", None]

@@ -28,10 +28,10 @@ def watch(backend, table):
     print("reading", flush=True)  # noqa: T201
     while True:
         with backend.reading() as reader:
-            found = reader.get_each([*((table, key) for key in keys), ("stop", b"now")])
-        is_whole = is_whole and len(set(found[:-1])) == 1
+            found, (stop,) = reader.get_each([(table, keys), ("stop", [b"now"])])
+        is_whole = is_whole and len(set(found)) == 1
         reads += 1
-        if found[-1]:
+        if stop:
             break
     print(reads, "whole" if is_whole else "mixed", flush=True)  # noqa: T201
 
