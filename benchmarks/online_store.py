@@ -30,6 +30,7 @@ from benchmarks.sheets import Sheet, show
 from fti_assets.online_store import OnlineStore
 from fti_assets.online_store.given import Given
 from fti_assets.online_store.keys import KeyCodec, microseconds
+from fti_assets.online_store.row_reading import RowReader
 from fti_assets.online_store.rows import Layout
 from fti_assets.online_store.tables import kept_columns
 from fti_assets.vocabulary import Column, Contract, Daily, Entity, Feature, FeatureGroup, FeatureView
@@ -119,7 +120,7 @@ class Sqlite:
         self.connection.execute("PRAGMA journal_mode = WAL")
         self.connection.execute("CREATE TABLE rows (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
         self.layout = Layout(1, kept_columns(GROUP))
-        self.read = self.layout.reader(GROUP.feature_names).read
+        self.read = RowReader(self.layout, GROUP.feature_names).read
         self.encode = KeyCodec(ACCOUNT.keys).encode
 
     def load(self, table: pa.Table) -> None:
@@ -141,7 +142,7 @@ class Ours:
     def __init__(self, address: str | Path) -> None:
         self.store = OnlineStore(address)
         self.encode = KeyCodec(ACCOUNT.keys).encode
-        self.read = Layout(1, kept_columns(GROUP)).reader(GROUP.feature_names).read
+        self.read = RowReader(Layout(1, kept_columns(GROUP)), GROUP.feature_names).read
         self.views = {roles: self.store.view(view_of(roles)) for roles in (1, ROLES)}
 
     def load(self, table: pa.Table) -> None:

@@ -11,7 +11,8 @@ from fti_assets.online_store.backend import Reader
 from fti_assets.online_store.errors import OnlineStoreError
 from fti_assets.online_store.features import FoundFeatures, Status
 from fti_assets.online_store.lookup_plan import Columns, JoinKeys, Lookup, Plan
-from fti_assets.online_store.rows import NO_TIME, RowReader
+from fti_assets.online_store.row_reading import RowReader
+from fti_assets.online_store.rows import NO_TIME
 from fti_assets.online_store.stored_rows import status_of
 from fti_assets.online_store.tables import TABLES, VERSION
 from fti_assets.online_store.windows import Windows
@@ -44,7 +45,7 @@ class Known:
 
 def _readers(reader: Reader, lookup: Lookup) -> Readers:
     table = tables.find(reader, lookup.group.versioned_name)
-    return {layout.mark: layout.reader(lookup.names) for layout in table.layouts} if table else {}
+    return {layout.mark: RowReader(layout, lookup.names) for layout in table.layouts} if table else {}
 
 
 class Keys(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Any
 from fti_assets.online_store.backend import Reader
 from fti_assets.online_store.features import Status
 from fti_assets.online_store.keys import KeyCodec
+from fti_assets.online_store.row_reading import RowReader
 from fti_assets.online_store.rows import NO_TIME, times
 from fti_assets.online_store.tables import OnlineTable
 
@@ -34,7 +35,7 @@ def stored_rows(reader: Reader, table: OnlineTable, keys: Sequence[Sequence[Any]
     encoded = [codec.encode(key) for key in keys]
     found = iter(reader.get_many(table.rows, [key for key in encoded if key is not None]))
     data = [next(found) if key is not None else None for key in encoded]
-    readers = {layout.mark: layout.reader(names) for layout in table.layouts}
+    readers = {layout.mark: RowReader(layout, names) for layout in table.layouts}
     rows: list[StoredRow | None] = []
     for row in data:
         if row is None:

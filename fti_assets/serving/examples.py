@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fti_assets.errors import NotFoundError
 from fti_assets.online_store.keys import KeyCodec
+from fti_assets.online_store.row_reading import RowReader
 from fti_assets.online_store.rows import NO_TIME, times
 from fti_assets.serving.errors import RequestError
 from fti_assets.serving.request_reading import instant
@@ -74,7 +75,7 @@ def _newest(reader: Reader, table: OnlineTable, now: int) -> list[tuple[bytes, b
 def _shown(table: OnlineTable, key: bytes, row: bytes) -> dict[str, Any]:
     keys = zip(table.keys, KeyCodec(table.keys).decode(key), strict=True)
     layout = next(one for one in table.layouts if row.startswith(one.mark))
-    known_at, values = layout.reader([column.name for column in layout.columns]).read(row)
+    known_at, values = RowReader(layout, [column.name for column in layout.columns]).read(row)
     columns = zip(layout.columns, values, strict=True)
     return {
         "row": {column.name: _value(column.type, value) for column, value in keys},

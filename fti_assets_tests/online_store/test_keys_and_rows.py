@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from fti_assets.online_store import bulk
 from fti_assets.online_store.keys import KeyCodec, day, days, instant, microseconds
-from fti_assets.online_store.rows import MANY, NO_TIME, Layout, times
+from fti_assets.online_store.row_reading import MANY, RowReader
+from fti_assets.online_store.rows import NO_TIME, Layout, times
 from fti_assets.vocabulary import Column
 
 CALMLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -135,7 +136,7 @@ def test_rows_come_back_as_they_were_and_alike_in_bulk(drawn):
     kinds, rows, event, published, version = drawn
     layout = Layout(version, tuple(columns(kinds)))
     one_by_one = [layout.encode(row, event, published) for row in rows]
-    read = layout.reader([column.name for column in layout.columns]).read
+    read = RowReader(layout, [column.name for column in layout.columns]).read
     for row, data in zip(rows, one_by_one, strict=True):
         found_event, values = read(data)
         assert found_event == event
@@ -154,9 +155,9 @@ def test_some_values_of_a_row_are_those_of_the_whole(data, drawn):
     layout = Layout(version, tuple(columns(kinds)))
     names = data.draw(st.permutations([*(column.name for column in layout.columns), "of_a_later_layout"]))
     chosen = names[: data.draw(st.integers(0, len(names)))]
-    _, whole = layout.reader([column.name for column in layout.columns]).read(layout.encode(rows[0], event, published))
+    _, whole = RowReader(layout, [column.name for column in layout.columns]).read(layout.encode(rows[0], event, published))
     by_name = dict(zip([column.name for column in layout.columns], whole, strict=True))
-    _, values = layout.reader(chosen).read(layout.encode(rows[0], event, published))
+    _, values = RowReader(layout, chosen).read(layout.encode(rows[0], event, published))
     assert len(values) == len(chosen)
     assert all(same(value, by_name.get(name)) for name, value in zip(chosen, values, strict=True))
 
@@ -167,7 +168,7 @@ def test_many_rows_read_by_columns_are_those_read_one_by_one(data, drawn):
     kinds, rows, event, published, version = drawn
     layout = Layout(version, tuple(columns(kinds)))
     names = data.draw(st.permutations([*(column.name for column in layout.columns), "of_a_later_layout"]))
-    reader = layout.reader(names[: data.draw(st.integers(0, len(names)))])
+    reader = RowReader(layout, names[: data.draw(st.integers(0, len(names)))])
     many = data.draw(st.lists(st.sampled_from(rows), min_size=MANY, max_size=MANY + 3))
     encoded = [layout.encode(row, event - (event > MIN) * n, published) for n, row in enumerate(many)]
     for count in (1, 2, len(many)):
@@ -195,7 +196,7 @@ def test_a_row_of_a_static_group_has_no_time():
 
 def test_a_null_is_not_nan():
     layout = Layout(1, tuple(columns(["float", "float"])))
-    _, values = layout.reader(["c0", "c1"]).read(layout.encode([None, math.nan], 0, 0))
+    _, values = RowReader(layout, ["c0", "c1"]).read(layout.encode([None, math.nan], 0, 0))
     assert values[0] is None
     assert math.isnan(values[1])
 
@@ -223,7 +224,7 @@ def test_rows_in_bulk_are_those_of_long_tables_too():
     arrays = [pa.array(range(count)), pa.array([f"s{n}" if n % 3 else None for n in range(count)], pa.large_string())]
     moments = np.arange(count)
     found = [row for some in bulk.encoded_rows(layout, arrays, moments, moments + 1) for row in some]
-    read = layout.reader(["c0", "c1"]).read
+    read = RowReader(layout, ["c0", "c1"]).read
     assert len(found) == count
     assert [read(row) for row in found[:: count - 1]] == [(0, [0, None]), (count - 1, [count - 1, f"s{count - 1}"])]
     assert timedelta(microseconds=times(found[-1])[1]) == timedelta(microseconds=count)
