@@ -170,7 +170,7 @@ def test_many_rows_read_by_columns_are_those_read_one_by_one(data, drawn):
     names = data.draw(st.permutations([*(column.name for column in layout.columns), "of_a_later_layout"]))
     reader = RowReader(layout, names[: data.draw(st.integers(0, len(names)))])
     many = data.draw(st.lists(st.sampled_from(rows), min_size=MANY, max_size=MANY + 3))
-    encoded = [layout.encode(row, event - (event > MIN) * n, published) for n, row in enumerate(many)]
+    encoded = [layout.encode(row, max(MIN, event - n), published) for n, row in enumerate(many)]
     for count in (1, 2, len(many)):
         one_by_one = [reader.read(row) for row in encoded[:count]]
         events, by_column = reader.read_many(encoded[:count])
