@@ -79,8 +79,14 @@ class CapturedStep:
     _loss: torch.Tensor = field(init=False)
 
     def __call__(self, matrix: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        import torch
+
         if len(truth) < self.batch_rows:
             return self.step(matrix, truth)
+        with torch.cuda.device(matrix.device):  # streams and graphs are those of the card in use, the first one unless told
+            return self._of_full_batch(matrix, truth)
+
+    def _of_full_batch(self, matrix: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         if self._eager < _EAGER_STEPS:
             self._eager += 1
             return self._beside(matrix, truth)
@@ -108,5 +114,5 @@ class CapturedStep:
         self._batch = matrix.clone(), truth.clone()
         self.step.optimizer.zero_grad(set_to_none=True)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        with torch.cuda.graph(self._graph, stream=torch.cuda.Stream(matrix.device)):  # type: ignore[no-untyped-call]
             self._loss = self.step(*self._batch)
