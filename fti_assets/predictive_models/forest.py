@@ -5,7 +5,7 @@ It gives what XGBoost gives within 1e-6, and needs no XGBoost: see docs/adr/0013
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -72,8 +72,17 @@ class ForestModel:
         Raises:
             RowsError: the matrix has another number of columns than the transformations make.
         """
-        from fti_assets.predictive_models.forest_walk import margins
+        from fti_assets.predictive_models.forest_walk import margins  # loads numba (a second with the first call)
 
+        return self._probabilities(matrix, margins)
+
+    def predict_matrix_by_numpy(self, matrix: MatrixArray) -> FloatArray:
+        """The same, bit for bit, without compiled code: at once in a new process, and later several times as slow."""
+        from fti_assets.predictive_models.forest_steps import margins
+
+        return self._probabilities(matrix, margins)
+
+    def _probabilities(self, matrix: MatrixArray, margins: Callable[..., None]) -> FloatArray:
         if matrix.shape[1] != len(self.transformations.columns):  # the compiled code looks at no borders
             raise RowsError(f"The matrix has {matrix.shape[1]} columns, but the model reads {len(self.transformations.columns)}.")
         known = np.require(matrix, np.float32, ["C", "W"])  # for other arrays the code would be compiled again

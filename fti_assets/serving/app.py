@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class Application(FastAPI):
-    """FastAPI, past which requests for predictions go straight to their route: its middlewares take as long as a prediction.
+class Application(Starlette):
+    """Starlette, past which requests for predictions go straight to their route: its middlewares take as long as a prediction.
 
     Attributes:
         direct: the routes for predictions, by path.
@@ -79,17 +79,19 @@ def create_app(
         log=places.inference_log_folder(),
     )
     running = RunningServer(system, stores, settings or Settings(), keys)
-    app = Application(title=system.name, openapi_url=None, docs_url=None, redoc_url=None, lifespan=_lifespan(running))
-    app.state.running = running
-    app.direct = _prediction_routes(running)
-    app.router.routes[:] = [*(Route(path, route, methods=["POST"]) for path, route in app.direct.items()), *_routes(running)]
-    app.add_exception_handler(HTTPException, _not_there(running))  # type: ignore[arg-type]
+    direct = _prediction_routes(running)
+    app = Application(
+        routes=[*(Route(path, route, methods=["POST"]) for path, route in direct.items()), *_routes(running)],
+        exception_handlers={HTTPException: _not_there(running)},  # type: ignore[dict-item]
+        lifespan=_lifespan(running),
+    )
+    app.direct, app.state.running = direct, running
     return app
 
 
-def _lifespan(running: RunningServer) -> Callable[[FastAPI], Any]:
+def _lifespan(running: RunningServer) -> Callable[[Starlette], Any]:
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         running.start()
         yield
         await running.stop()

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from fti_assets.errors import DefinitionError, FtiError
-from fti_assets.serving.version_files import CHECK, KeptVersion, VersionFolder, sha256_of
+from fti_assets.file_hash import sha256_of
+from fti_assets.serving.version_files import CHECK, KeptVersion, VersionFolder
 
 if TYPE_CHECKING:
     import pyarrow as pa

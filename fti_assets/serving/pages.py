@@ -56,7 +56,7 @@ def docs(system: str) -> str:
 
 
 async def docs_page(request: Request) -> Response:
-    return HTMLResponse(docs(request.app.title), headers={"content-security-policy": _DOCS_POLICY})
+    return HTMLResponse(docs(request.app.state.running.system.name), headers={"content-security-policy": _DOCS_POLICY})
 
 
 async def docs_asset(request: Request) -> Response:

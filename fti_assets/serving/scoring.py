@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import TypeAlias
 
-from fti_assets.predictive_models import PredictiveModel, XGBoostModel
-from fti_assets.serving.check_rows import as_columns, furthest, plain_predictions
+from fti_assets.predictive_models import ForestModel, PredictiveModel, XGBoostModel
+from fti_assets.serving.check_rows import TOLERANCE, as_columns, furthest, plain_predictions
 from fti_assets.serving.errors import RequestError
 from fti_assets.serving.version_files import KeptVersion
 from fti_assets.transformations import ColumnValues, FloatArray, RowEncoder
 
+LOGGER = logging.getLogger("fti.serving")
 LoadPlain: TypeAlias = Callable[[], PredictiveModel]
 
 EXPLAINED = "XGBoostModel"
@@ -37,6 +39,7 @@ class Scorer:
         self.model, self.names = model, tuple(names)
         self.encode = RowEncoder(model.transformations, names).matrix
         self.score = model.predict_matrix
+        self.is_compiled = True
         self._load_plain, self._lock = load_plain, Lock()
         self._plain: PredictiveModel | None = None
         self.is_compared = False
@@ -54,6 +57,23 @@ class Scorer:
             RowsError: a value is infinite to the model.
         """
         return self.score(self.encode(columns))
+
+    def start_by_numpy(self) -> None:
+        """Predicts without the model's compiled code, which takes a second to be loaded, until `compile`."""
+        if isinstance(self.model, ForestModel):
+            self.score, self.is_compiled = self.model.predict_matrix_by_numpy, False
+
+    def compile(self) -> None:
+        """Loads the model's compiled code, and predicts by it from the next request on if it predicts the same."""
+        if self.is_compiled:
+            return
+        check = self.kept.check()
+        matrix = self.encode(as_columns(check["rows"], self._features, self.names))
+        distance = furthest(self.model.predict_matrix(matrix), check["predictions"])
+        if distance > TOLERANCE:
+            LOGGER.error("Version %d goes on by numpy: its compiled code predicts what is %.1e away.", self.version, distance)
+            return
+        self.score, self.is_compiled = self.model.predict_matrix, True
 
     @property
     def plain(self) -> PredictiveModel:

@@ -75,19 +75,33 @@ class ServedModel:
         return self.contract.name
 
     def start_from_copy(self) -> None:
-        """Lets the champion that was served last answer, from the copy on disk, if there is one that is whole."""
+        """Lets the champion that was served last answer, from the copy on disk, if there is one that is whole.
+
+        It answers by numpy, until `compile`: so the server is ready a second sooner.
+        """
         last = self.kept.last()
         if last is None:
             return
         try:
-            self.exchange(self.prepare(last), None)
+            self.exchange(self.prepare(last, by_numpy=True), None)
         except (ServingError, OSError) as error:
             self.refuse(f"The kept copy of version {last.version} does not serve: {error}")
         else:
             self.standing.source = "kept copy"
 
-    def prepare(self, kept: KeptVersion) -> Scorer:
+    def compile(self) -> None:
+        """Lets what answers predict by compiled code, if it does not yet. To be called beside the event loop."""
+        answering = self.answering
+        for scorer in (answering.champion, answering.challenger):
+            if scorer is not None:
+                scorer.compile()
+
+    def prepare(self, kept: KeptVersion, *, by_numpy: bool = False) -> Scorer:
         """A version, ready to answer: loaded, held against what the registered model predicts, and warm.
+
+        Args:
+            kept: on the server's own disk.
+            by_numpy: see `Scorer.start_by_numpy`.
 
         Raises:
             ServingError: it is damaged, was trained on another version of the view, or predicts something else.
@@ -102,13 +116,15 @@ class ServedModel:
             )
         if kept.translation:
             try:
-                return self._checked(kept, translated=True)
+                return self._checked(kept, translated=True, by_numpy=by_numpy)
             except ServingError as error:
                 LOGGER.warning("%s It serves as it was registered.", error)
-        return self._checked(kept, translated=False)
+        return self._checked(kept, translated=False, by_numpy=False)
 
-    def _checked(self, kept: KeptVersion, *, translated: bool) -> Scorer:
+    def _checked(self, kept: KeptVersion, *, translated: bool, by_numpy: bool) -> Scorer:
         scorer = self._scorer(kept, translated=translated)
+        if by_numpy:
+            scorer.start_by_numpy()
         check = kept.check()
         names = [feature.name for feature in scorer.model.transformations.features]
         distance = _distance(scorer, names, check["rows"], check["predictions"])

@@ -123,10 +123,6 @@ class VersionFolder:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def sha256_of(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
 def _described(folder: Path) -> KeptVersion | None:
     try:
         return KeptVersion(folder=folder, **json.loads((folder / DESCRIPTION).read_bytes()))

@@ -73,6 +73,7 @@ class RegistryWatcher:
             for model in self._served:
                 try:
                     self._also()
+                    model.compile()
                     self.look(model)
                 except Exception:  # whatever goes wrong, what answers goes on answering
                     LOGGER.exception("The registry could not be looked at.")

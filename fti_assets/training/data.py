@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fti_assets.errors import FtiError, NotFoundError, not_found
+from fti_assets.file_hash import sha256_of
 from fti_assets.transformations import FittedTransformations, FloatArray, fit_transformations
 from fti_assets.vocabulary import SPLITS, Column, FeatureView, Model, SplitName, Transformation
 
@@ -32,8 +33,8 @@ class TrainingData:
         transformations: what the model declares for its features.
 
     Raises:
-        NotFoundError: the folder or one of its files is not there.
-        TrainingDataError: a split has no row, or lacks a feature or the label.
+        NotFoundError: the folder or one of its files is not there, or a split lacks a feature or the label.
+        TrainingDataError: the file of a split is not the one that the manifest names, or has no row.
     """
 
     def __init__(self, folder: Path, view: FeatureView, transformations: Sequence[Transformation] = ()) -> None:
@@ -41,6 +42,7 @@ class TrainingData:
         self.view = view
         self.transformations = tuple(transformations)
         self.manifest: Mapping[str, Any] = json.loads(self._file("manifest.json").read_text())
+        self._compare_files()
         self._rows = {name: self._checked(name) for name in SPLITS}
 
     @classmethod
@@ -122,6 +124,16 @@ class TrainingData:
                 "File", name, existing, where=f"training dataset {self.folder}", next_step="Materialise the dataset first."
             )
         return path
+
+    def _compare_files(self) -> None:
+        for name, known in self.manifest.get("sha256", {}).items():
+            if sha256_of(self._file(f"{name}.parquet")) != known:
+                dataset = f"{self.manifest['dataset']}/{self.manifest['id']}"
+                raise TrainingDataError(
+                    f"The {name} split of training dataset '{dataset}' in {self.folder} is not the file that was cut: its SHA-256"
+                    " differs from the manifest's. Nothing was trained on it.",
+                    next_step=f"Put it back as it was: fti datasets recreate {dataset}.",
+                )
 
     def _checked(self, name: SplitName) -> int:
         with pq.ParquetFile(self._file(f"{name}.parquet")) as file:

@@ -10,6 +10,7 @@ from pyarrow import parquet
 
 from fti_assets.errors import FtiError, NotFoundError
 from fti_assets.feature_store import FeatureStore, RetentionPolicy, carry_out, compare_datasets, plan_maintenance
+from fti_assets.file_hash import sha256_of
 from fti_assets.vocabulary import TimeSplit
 from fti_assets_tests.feature_store.examples import DAYS, HOUR, OUTCOMES, TRIPS, YEAR, make_dataset, make_group, make_view, rows_of
 
@@ -103,6 +104,18 @@ def test_values_that_were_changed_in_the_stored_files_are_found(store):
     again = store.recreate("delay", manifest.id)
     assert (again.same, again.files) == (True, "damaged")
     assert parquet.read_table(folder / "test.parquet") == rows
+
+
+def test_the_same_rows_in_other_bytes_are_no_intact_file(store):
+    """Whoever trains compares the bytes, so the manifest names those of what was put back."""
+    folder, manifest = cut(store)
+    file, before = folder / "test.parquet", (folder / "test.parquet").read_bytes()
+    parquet.write_table(parquet.read_table(file), file, compression="none")
+    again = store.recreate("delay", manifest.id)
+    assert (again.same, again.files) == (True, "damaged")
+    assert file.read_bytes() == before
+    (_, known), *_ = store.datasets("delay")
+    assert known.sha256 == {name: sha256_of(folder / f"{name}.parquet") for name in known.splits} == manifest.sha256
 
 
 def test_what_comes_out_otherwise_is_told_and_kept_aside(store):

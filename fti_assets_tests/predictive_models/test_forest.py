@@ -54,6 +54,7 @@ def test_the_forest_predicts_what_the_model_predicts(trainer, transformations, d
         np.testing.assert_allclose(forest.predict(given), model.predict(given), rtol=0, atol=1e-6)
     alone = [forest.predict(rows.slice(n, 1))[0] for n in range(100)]
     np.testing.assert_array_equal(alone, forest.predict(rows)[:100])
+    assert_numpy_gives_the_same(forest, forest.transformations.matrix(unseen))
     file = forest.save(tmp_path)
     read = read_model(file.name, file.read_bytes(), source=str(file))
     np.testing.assert_array_equal(read.predict(rows), forest.predict(rows))
@@ -75,6 +76,12 @@ def test_numbers_and_categories_of_every_kind_go_where_xgboost_sends_them(seed, 
             odd = [np.nan, 0, 1, 63, 64, 127, 128, 149, 5000]
         matrix[:, place] = chance.choice(np.array(odd, np.float32), len(matrix))
     np.testing.assert_allclose(forest.predict_matrix(matrix), model.predict_matrix(matrix), rtol=0, atol=1e-6)
+    assert_numpy_gives_the_same(forest, matrix)
+
+
+def assert_numpy_gives_the_same(forest, matrix):
+    for given in (matrix, *(matrix[5 : 5 + count] for count in range(4))):
+        np.testing.assert_array_equal(forest.predict_matrix_by_numpy(given), forest.predict_matrix(given))
 
 
 def test_an_array_in_another_order_is_no_other_matrix(forest, data):

@@ -11,13 +11,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from fti_assets.file_hash import sha256_of
 from fti_assets.model_registry import ModelVersion
 from fti_assets.predictive_models import ForestModel, SklearnModel
 from fti_assets.serving.check_rows import check_rows, furthest, plain_predictions
 from fti_assets.serving.errors import RequestError, ServingError
 from fti_assets.serving.fetching import fetch
 from fti_assets.serving.served_model import ServedModel
-from fti_assets.serving.version_files import CHECK, DESCRIPTION, VersionFolder, sha256_of
+from fti_assets.serving.version_files import CHECK, DESCRIPTION, VersionFolder
 from fti_assets_tests.serving.contracts import MODEL, NOW, VIEW
 from fti_assets_tests.serving.examples import make_linear_model, make_model, training_rows
 
@@ -64,6 +65,40 @@ def test_check_rows_hold_nulls_unknown_categories_and_all_types():
     assert {type(value) for value in columns["fleet"]} == {int, type(None)}
     assert {True, False} <= set(columns["holiday"])
     assert rows == check_rows(make_model(), training_rows(50))
+
+
+STARTS = """
+import sys
+from pathlib import Path
+from fti_assets.serving.served_model import ServedModel
+from fti_assets.serving.version_files import VersionFolder
+from fti_assets_tests.serving.contracts import MODEL
+served = ServedModel(MODEL, VersionFolder(Path(sys.argv[1]), "flight_delay"))
+served.start_from_copy()
+champion = served.answering.champion
+assert "numba" not in sys.modules and not champion.is_compiled
+rows = list(zip(*champion.kept.check()["rows"], strict=True))
+before = champion.predict(rows).tolist()
+served.compile()
+assert "numba" in sys.modules and champion.is_compiled
+assert champion.predict(rows).tolist() == before
+"""
+
+
+def test_a_server_starts_without_compiled_code_and_goes_on_with_it(kept):
+    subprocess.run([sys.executable, "-c", STARTS, str(kept.folder.parent)], check=True)
+
+
+def test_compiled_code_that_predicts_something_else_is_not_used(kept, caplog):
+    from fti_assets.predictive_models import to_forest
+
+    served = ServedModel(MODEL, kept)
+    served.start_from_copy()
+    champion = served.answering.champion
+    champion.model = to_forest(make_model(5))
+    served.compile()
+    assert not champion.is_compiled
+    assert "goes on by numpy: its compiled code predicts what is" in caplog.text
 
 
 def test_a_translation_that_predicts_something_else_is_not_used(kept):

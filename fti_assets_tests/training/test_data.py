@@ -1,8 +1,11 @@
+import json
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from fti_assets.errors import NotFoundError
+from fti_assets.file_hash import sha256_of
 from fti_assets.training import TrainingData, TrainingDataError
 from fti_assets.vocabulary import SPLITS
 
@@ -59,6 +62,19 @@ def test_a_missing_file_is_named(tmp_path, file):
     write_dataset(tmp_path)
     (tmp_path / file).unlink()
     with pytest.raises(NotFoundError, match=rf"File '{file}' is not in training dataset .*It has: .*Materialise the dataset"):
+        TrainingData(tmp_path, make_view())
+
+
+def test_a_file_of_which_one_bit_has_changed_is_refused(tmp_path):
+    write_dataset(tmp_path)
+    hashes = {name: sha256_of(tmp_path / f"{name}.parquet") for name in SPLITS}
+    (tmp_path / "manifest.json").write_text(json.dumps({"dataset": "flights", "id": "x-s1", "sha256": hashes}))
+    assert TrainingData(tmp_path, make_view()).rows["test"] == 800
+    file = tmp_path / "validation.parquet"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(TrainingDataError, match=r"The validation split of .* 'flights/x-s1' .*recreate flights/x-s1"):
         TrainingData(tmp_path, make_view())
 
 

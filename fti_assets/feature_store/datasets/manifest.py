@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ class Manifest:
         unlabelled_rows: rows of the spine before the cut-off that were left out, since their label was not mature, or not known,
             by then.
         content_hash: SHA-256 of all values of all splits, independent of the file format.
+        sha256: of the file of each split, which is compared before a model is trained on it; empty in manifests that were written
+            before it was kept.
         definition: the dataset as it was defined when it was cut, see `fti_assets.feature_store.catalogue.definitions`; None in
             manifests that were written before definitions were kept.
     """
@@ -47,6 +49,7 @@ class Manifest:
     content_hash: str
     code_version: str
     created_at: str
+    sha256: Mapping[str, str] = field(default_factory=dict)
     definition: Mapping[str, Any] | None = None
 
     def __str__(self) -> str:

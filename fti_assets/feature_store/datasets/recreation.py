@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
@@ -19,8 +19,9 @@ from pyarrow import parquet
 from fti_assets.errors import NotFoundError
 from fti_assets.feature_store.datasets import training_datasets
 from fti_assets.feature_store.datasets.comparison import DatasetComparison, compare
-from fti_assets.feature_store.datasets.manifest import Manifest
+from fti_assets.feature_store.datasets.manifest import Manifest, write_manifest
 from fti_assets.feature_store.publishing.content_hash import content_digest
+from fti_assets.file_hash import sha256_of
 
 Reading = Callable[[int], AbstractContextManager[DuckDBPyConnection]]
 """Connects to the lake as it was at a snapshot."""
@@ -75,7 +76,7 @@ def recreate(reading: Reading, folder: Path, manifest: Manifest, *, code_version
             again, fresh = training_datasets.cut(connection, dataset, cutoff, work, code_version=code_version)
         if fresh.content_hash == manifest.content_hash:
             if found != "intact":
-                _put_back(again, folder, manifest)
+                _put_back(again, folder, replace(manifest, sha256=fresh.sha256))
             return Recreation(folder, manifest, same=True, files=found)
         comparison = compare(folder, again) if found == "intact" else None
         return Recreation(_kept(again, folder.parent / RECREATED), fresh, same=False, files=found, comparison=comparison)
@@ -101,6 +102,8 @@ def state(folder: Path, manifest: Manifest) -> Files:
     files = [folder / f"{split}.parquet" for split in manifest.splits]
     if not all(file.is_file() for file in files):
         return "missing"
+    if any(sha256_of(folder / f"{split}.parquet") != known for split, known in manifest.sha256.items()):
+        return "damaged"
     try:
         digests = [content_digest(parquet.read_table(file)) for file in files]
     except (pa.ArrowException, OSError):
@@ -111,6 +114,7 @@ def state(folder: Path, manifest: Manifest) -> Files:
 def _put_back(again: Path, folder: Path, manifest: Manifest) -> None:
     for split in manifest.splits:
         (again / f"{split}.parquet").replace(folder / f"{split}.parquet")
+    write_manifest(folder, manifest)  # the same content may be written in other bytes
 
 
 def _kept(again: Path, folder: Path) -> Path:

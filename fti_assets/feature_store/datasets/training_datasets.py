@@ -25,6 +25,7 @@ from fti_assets.feature_store.point_in_time.join import Join, event_time_column
 from fti_assets.feature_store.point_in_time.spine import Spine
 from fti_assets.feature_store.publishing.content_hash import content_digest
 from fti_assets.feature_store.publishing.reading import read
+from fti_assets.file_hash import sha256_of
 from fti_assets.vocabulary import SPLITS, FeatureSelection, FeatureView, SplitName, TimeSplit, TrainingDataset, Window, quoted
 
 LABEL_TIME = "label__event_time"
@@ -40,6 +41,7 @@ class _Split:
     rows: int
     positive_share: float
     digest: bytes
+    sha256: str
 
 
 def cut(
@@ -140,8 +142,9 @@ def _write_split(connection: DuckDBPyConnection, dataset: TrainingDataset, name:
             f"The {name} split of '{dataset.name}' ({window}) has no labelled row.",
             next_step=f"Materialise '{view.spine.table}' and '{view.label.group.table}' for these days.",
         )
-    parquet.write_table(rows, folder / f"{name}.parquet", compression="zstd")
-    return _Split(window, rows.num_rows, _mean(rows[view.label_column.name]), content_digest(rows))
+    file = folder / f"{name}.parquet"
+    parquet.write_table(rows, file, compression="zstd")
+    return _Split(window, rows.num_rows, _mean(rows[view.label_column.name]), content_digest(rows), sha256_of(file))
 
 
 def _member(dataset: TrainingDataset, name: SplitName, window: Window) -> str:
@@ -196,6 +199,7 @@ def _manifest(
         content_hash=content,
         code_version=code_version,
         created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        sha256={name: split.sha256 for name, split in splits.items()},
         definition=as_data(dataset),
     )
 
