@@ -55,7 +55,8 @@ class FoundFeatures(NamedTuple):
     """The features of some requests, by columns.
 
     Attributes:
-        columns: for each of the view's `feature_names` its values; they are not to be changed.
+        columns: for each of the view's `feature_names` its values; they are not to be changed. Where arrays were asked for, floats
+            may be an array of float64.
         event_times: for each source of the view those of the rows, as in `OnlineRow`.
         statuses: likewise.
     """

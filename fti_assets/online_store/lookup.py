@@ -41,7 +41,7 @@ class OnlineView:
         own = [column for column in view.spine.table.columns if column.name != view.at]
         self.request_columns = tuple({column.name: column for column in (*own, *view.feature_columns)}.values())
 
-    def find(self, requests: Sequence[Mapping[str, Any]], at: Sequence[int]) -> FoundFeatures:
+    def find(self, requests: Sequence[Mapping[str, Any]], at: Sequence[int], *, arrays: bool = False) -> FoundFeatures:
         """The features of some requests, all from one state of the store.
 
         A value that a request gives is used as it is, null included. The others are looked up: the newest value of the entity if
@@ -50,12 +50,13 @@ class OnlineView:
         Args:
             requests: for each what it gives, by name; values have the types of their columns, times are aware or in microseconds.
             at: for each its time, in microseconds since 1970 (UTC).
+            arrays: whether columns of floats may be arrays, in which what is null is NaN; so they are where many rows are read.
 
         Raises:
             OnlineStoreError: the store cannot be reached, or is damaged.
         """
         with self._backend.reading() as reader:
-            work = Work(self._plan, reader, self._known, requests, at)
+            work = Work(self._plan, reader, self._known, requests, at, arrays=arrays)
             found = work.done()
         self._known = work.known
         return found

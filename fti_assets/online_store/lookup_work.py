@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from fti_assets.online_store import tables
 from fti_assets.online_store.backend import Reader
@@ -76,17 +79,32 @@ Stored = tuple[Sequence[int | None], Sequence[Sequence[Any]]]
 
 def taken(stored: Stored, places: Sequence[int]) -> Stored:
     """What stands at some places, nothing at -1."""
-    columns = [[*column, None] for column in (stored[0], *stored[1])]
-    events, *values = [[column[place] for place in places] for column in columns]
+    events, *values = [_taken(column, places) for column in (stored[0], *stored[1])]
     return events, values
+
+
+def _taken(column: Any, places: Sequence[int]) -> Any:
+    if isinstance(column, np.ndarray):
+        return np.append(column, np.nan)[list(places)]
+    longer = [*column, None]
+    return [longer[place] for place in places]
+
+
+def _where(is_found: Sequence[bool], column: Any) -> Any:
+    """The values that were found, nothing in place of the others."""
+    if isinstance(column, np.ndarray):
+        return np.where(is_found, column, np.nan)
+    return [value if is_there else None for value, is_there in zip(column, is_found, strict=True)]
 
 
 class Work:
     """One reading of a view: its requests are completed side by side, one source after another."""
 
-    def __init__(self, plan: Plan, reader: Reader, known: Known, requests: Sequence[Mapping[str, Any]], at: Sequence[int]) -> None:
+    def __init__(
+        self, plan: Plan, reader: Reader, known: Known, requests: Sequence[Mapping[str, Any]], at: Sequence[int], *, arrays: bool
+    ) -> None:
         self.known = known
-        self._plan, self._reader, self._at = plan, reader, at
+        self._plan, self._reader, self._at, self._arrays = plan, reader, at, arrays
         self._nothing: list[None] = [None] * len(requests)
         self._first, self._last = min(at, default=0), max(at, default=0)
         self._every = [True] * len(requests)
@@ -179,19 +197,19 @@ class Work:
         there = [row for row in found if row is not None]
         marks = {row[:4] for row in there}
         if len(marks) == 1 and len(there) == len(found):
-            return self._reader_of(lookup, marks.pop()).read_many(there)
-        events: list[int | None] = []
-        columns: list[list[Any]] = [[] for _ in lookup.names]
+            return self._reader_of(lookup, marks.pop()).read_many(there, arrays=self._arrays)
+        events: list[int] = []
+        parts: list[list[Sequence[Any]]] = []
         places = [-1] * len(found)
         for mark in marks:
             some = {n: row for n, row in enumerate(found) if row is not None and row[:4] == mark}
             for place, n in enumerate(some, start=len(events)):
                 places[n] = place
-            times, values = self._reader_of(lookup, mark).read_many(list(some.values()))
+            times, values = self._reader_of(lookup, mark).read_many(list(some.values()), arrays=self._arrays)
             events += times
-            for column, more in zip(columns, values, strict=True):
-                column += more
-        return taken((events, columns), places)
+            parts.append(values)
+        columns = parts[0] if len(parts) == 1 else [list(chain(*column)) for column in zip(*parts, strict=True)]
+        return taken((events, columns or [()] * len(lookup.names)), places)
 
     def _reader_of(self, lookup: Lookup, mark: bytes) -> RowReader:
         found = self.known.readers.get(lookup, {}).get(mark)
@@ -220,8 +238,7 @@ class Work:
             return statuses, times
         repeated = ((place, self._columns[lookup.by.places[key]]) for place, key in lookup.repeated)
         for place, column in (*zip(lookup.places, columns, strict=True), *repeated, *((place, events) for place in lookup.timed)):
-            known = zip(column, is_found or self._every, strict=True)
-            self._put(place, [value if is_there else None for value, is_there in known])
+            self._put(place, column if is_found is None else _where(is_found, column))
         return statuses, times
 
     def _all_count(self, lookup: Lookup, events: Sequence[int | None]) -> bool:

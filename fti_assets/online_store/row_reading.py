@@ -26,7 +26,7 @@ MANY = 16
 
 Row = tuple[int, Sequence[Any]]
 """An event time, or NO_TIME, and values."""
-Rows = tuple[list[int], list[list[Any]]]
+Rows = tuple[list[int], list[Sequence[Any]]]
 """For each row its event time, or NO_TIME, and columns of values."""
 Words: TypeAlias = npt.NDArray[Any]
 
@@ -53,10 +53,13 @@ class RowReader:
         is_plain = not self._made and self._places == list(range(len(chosen)))
         self.read: Callable[[bytes], Row] = self._read_plain if is_plain else self._read_any
 
-    def read_many(self, rows: Sequence[bytes]) -> Rows:
-        """What `read` gives of each of some rows, by columns."""
+    def read_many(self, rows: Sequence[bytes], *, arrays: bool = False) -> Rows:
+        """What `read` gives of each of some rows, by columns.
+
+        With `arrays` the floats of many rows are arrays of float64, in which a null is NaN.
+        """
         if len(rows) >= MANY:
-            return self._bulk.read(rows)
+            return self._bulk.read(rows, arrays=arrays)
         if len(rows) == 1:
             event, values = self.read(rows[0])
             return [event], [[value] for value in values]
@@ -111,36 +114,46 @@ class BulkReader:
             some = [(place, first + bits[name]) for place, name in known if kinds[name] == kind]
             self._kinds.append((kind, [place for place, _ in some], np.array([word for _, word in some], np.intp)))
 
-    def read(self, rows: Sequence[bytes]) -> Rows:
+    def read(self, rows: Sequence[bytes], *, arrays: bool = False) -> Rows:
         """What is read of each of some rows, by columns."""
         width = self._width
         words = np.frombuffer(b"".join([row[:width] for row in rows]), "<i8").reshape(len(rows), -1)
-        columns: list[list[Any]] = [[None] * len(rows)] * self._count
+        columns: list[Any] = [[None] * len(rows)] * self._count
         for kind, places, numbers in self._kinds:
-            slots = words.T[numbers]
-            found = self._texts(slots, rows) if kind == "string" else _COLUMNS[kind](slots)
-            for place, values in zip(places, found, strict=True):
+            slots = words.T.take(numbers, axis=0)
+            for place, values in zip(places, self._values(kind, slots, rows, arrays=arrays), strict=True):
                 columns[place] = values
         if words[:, self._nulls].any():
             self._put_nulls(words, columns)
         return words[:, 1].tolist(), columns
 
-    def _put_nulls(self, words: Words, columns: list[list[Any]]) -> None:
+    def _values(self, kind: ColumnType, slots: Words, rows: Sequence[bytes], *, arrays: bool) -> Any:
+        """The values of some columns of one type."""
+        if kind == "string":
+            return self._texts(slots, rows)
+        return slots.view("<f8") if arrays and kind == "float" else _COLUMNS[kind](slots)
+
+    def _put_nulls(self, words: Words, columns: list[Any]) -> None:
         bits = np.unpackbits(np.ascontiguousarray(words[:, self._nulls]).view(np.uint8), axis=1, bitorder="little")
-        for row, place in zip(*(found.tolist() for found in bits[:, self._bits].nonzero()), strict=True):
-            columns[self._places[place]][row] = None
+        for place, is_null in zip(self._places, bits.T.take(self._bits, axis=0), strict=True):
+            column, rows = columns[place], is_null.nonzero()[0]
+            if isinstance(column, list):
+                for row in rows.tolist():
+                    column[row] = None
+            else:
+                column[rows] = np.nan
 
     def _texts(self, slots: Words, rows: Sequence[bytes]) -> list[list[str]]:
-        """Cut out of the texts of all rows, which is the quicker the fewer bytes objects are made."""
+        """Cut out of the texts of all rows, which are decoded at once where a byte is a character."""
         width = self._width
         texts = b"".join([row[width:] for row in rows])
         lengths = np.array(list(map(len, rows))) - width
         starts = (slots & _START) + (lengths.cumsum() - lengths - width)
-        bounds = zip(starts.tolist(), (starts + (slots >> 32)).tolist(), strict=True)
+        bounds = [zip(*some, strict=True) for some in zip(starts.tolist(), (starts + (slots >> 32)).tolist(), strict=True)]
         if texts.isascii():
-            cut = texts.decode("ascii").__getitem__
-            return [list(map(cut, map(slice, *some))) for some in bounds]
-        return [[texts[start:end].decode(*UTF8) for start, end in zip(*some, strict=True)] for some in bounds]
+            characters = texts.decode("ascii")
+            return [[characters[start:end] for start, end in some] for some in bounds]
+        return [[texts[start:end].decode(*UTF8) for start, end in some] for some in bounds]
 
 
 def _text(slot: int, row: bytes) -> str:

@@ -21,19 +21,20 @@ from fti_assets.predictive_models.predictive_model import PredictiveModel
 from fti_assets.predictive_models.xgboost import XGBoostModel
 from fti_assets.transformations import FittedTransformations, FloatArray, MatrixArray, Rows, RowsError
 
-NODE = np.dtype([("split", "f4"), ("feature", "u2"), ("flags", "u2"), ("left", "u4"), ("word", "u4")])
+NODE = np.dtype([("split", "f4"), ("cell", "u4"), ("left", "u4"), ("word", "u4")])
 """A node, of 16 bytes, as it is walked: four share a line of the processor's memory, and two children stand side by side.
 
-A row goes left below `split`, or if the bit of its category is set: bit `category % 64` of the word `word + category // 64`. Each
-node has both, so that none asks of which kind it is: one that splits by categories has minus infinity as `split`, one that splits
-by numbers has words without a bit. The right child stands behind the left one. A leaf is its own child, and has its weight as
-`split`.
+A row goes left if the value of its cell is below `split`, or if the bit of the cell's category is set: bit `category % 64` of the
+word `word + category // 64`. Each node has both, so that none asks of which kind it is: one that splits by categories has minus
+infinity as `split`, one that splits by numbers has words without a bit. Each column makes two cells, which differ where its value
+is missing: `2 * column` goes left then, `2 * column + 1` right. The right child stands behind the left one. A leaf has its weight
+as `split`, and words of bits only: so it is its own left child.
 """
-MISSING_LEFT, INNER = 1, 2
-"""Bits of `flags`: a row whose value is missing goes left; the node is no leaf."""
+MISSING_RIGHT = 2
+"""How far before the end the category stands that goes right everywhere, for missing values; the last one goes left everywhere."""
 _BITS = 64
+_ALL = (1 << _BITS) - 1
 _MOST_DEEP = 64
-_MOST_COLUMNS = 1 << 16
 _MOST_WORDS = 1 << 16
 
 
@@ -45,8 +46,8 @@ class ForestModel:
         nodes: of all trees, each tree's after another's.
         roots: the first node of each tree.
         depths: for each tree how many steps lead from its root to its deepest leaf.
-        words: the categories for which rows go left, as bits.
-        node_words: how many words each node has that splits by categories; a category beyond them counts as their last.
+        words: the categories for which rows go left, as bits: first of nodes that split by numbers, then of leaves.
+        node_words: how many words each node has; a category beyond them counts as their last.
         base_margin: what every row starts from, in log-odds.
         transformations: fitted on the training split.
         label: name of what is predicted.
@@ -124,7 +125,7 @@ class ForestModel:
                 _typed(arrays, name, np.dtype(kind)) for name, kind in (("roots", "u4"), ("depths", "u4"), ("words", "u8"))
             )
             base_margin, node_words = float(described.settings["base_margin"]), int(described.settings["node_words"])
-            _check(nodes, roots, depths, len(words) - node_words, node_words, len(described.transformations.columns))
+            _check(nodes, roots, depths, words, node_words, len(described.transformations.columns))
         except (KeyError, ValueError, TypeError) as error:
             raise ModelFileError(
                 f"The trees in {source} do not fit together: {error}.", next_step="Restore the file from a backup."
@@ -140,9 +141,7 @@ def to_forest(model: PredictiveModel) -> ForestModel:
     """
     if not isinstance(model, XGBoostModel):
         raise DefinitionError(f"A {type(model).__name__} has no trees that can be walked.", next_step="An XGBoostModel has.")
-    booster, columns = BoosterTrees.of(model.booster), len(model.transformations.columns)
-    if columns > _MOST_COLUMNS:
-        raise DefinitionError(f"The trees read {columns:,} columns; {_MOST_COLUMNS:,} can be walked.")
+    booster = BoosterTrees.of(model.booster)
     made = _Forest(booster.trees)
     return made.model(booster.base_margin, model.transformations, model.label)
 
@@ -157,8 +156,8 @@ class _Forest:
         self._count = 0
         sets = [categories_of(tree) for tree in trees]
         most = max((max(categories) for one in sets for categories in one.values()), default=0)
-        self._node_words = (most + 1) // _BITS + 1  # so that the last bit is of a category that no node has
-        self._words: list[int] = [0] * self._node_words  # of nodes that split by numbers
+        self._node_words = (most + MISSING_RIGHT) // _BITS + 1  # so that the last two bits are of categories that no node has
+        self._words: list[int] = [0] * self._node_words + [_ALL] * self._node_words
         for tree, categories in zip(trees, sets, strict=True):
             self._add(tree, categories)
 
@@ -169,15 +168,15 @@ class _Forest:
         places[order] = first + np.arange(len(order))
         nodes, is_leaf = np.zeros(len(order), NODE), left == -1
         nodes["split"] = np.array(tree["split_conditions"], np.float32)[order]
-        nodes["feature"] = np.where(is_leaf, 0, np.array(tree["split_indices"])[order])
+        missing_right = ~np.array(tree["default_left"], bool)[order]
+        nodes["cell"] = np.where(is_leaf, 0, 2 * np.array(tree["split_indices"])[order] + missing_right)
         nodes["left"] = np.where(is_leaf, places[order], places[left])
-        missing_left = np.array(tree["default_left"], bool)[order]
-        nodes["flags"] = np.where(is_leaf, 0, INNER | np.where(missing_left, MISSING_LEFT, 0))
+        nodes["word"] = np.where(is_leaf, self._node_words, 0)
         for node, some in categories.items():
             one = nodes[places[node] - first]
             one["split"], one["word"] = -np.inf, len(self._words)
-            right = sum(1 << category for category in some)
-            self._words += [~(right >> _BITS * n) % (1 << _BITS) for n in range(self._node_words)]
+            right = sum(1 << category for category in (*some, self._node_words * _BITS - MISSING_RIGHT))
+            self._words += [~(right >> _BITS * n) & _ALL for n in range(self._node_words)]
         self._nodes.append(nodes)
         self._roots.append(first)
         self._depths.append(depth)
@@ -217,7 +216,7 @@ def _check(
     nodes: npt.NDArray[Any],
     roots: npt.NDArray[np.uint32],
     depths: npt.NDArray[np.uint32],
-    last_word: int,
+    words: npt.NDArray[np.uint64],
     node_words: int,
     columns: int,
 ) -> None:
@@ -230,13 +229,16 @@ def _check(
         raise ValueError(f"there are {len(roots)} roots and {len(depths)} depths")
     if not 0 < node_words < _MOST_WORDS:
         raise ValueError(f"each node has {node_words} words")
-    right = nodes["left"].astype(np.int64) + (nodes["flags"] & INNER > 0)
+    if (words[node_words : 2 * node_words] != _ALL).any():
+        raise ValueError("the words of leaves do not go left")
+    is_leaf = (nodes["word"] == node_words) & (nodes["left"] == np.arange(len(nodes)))
+    right = nodes["left"].astype(np.int64) + ~is_leaf
     for what, values, most in (
         ("a tree's depth", depths, _MOST_DEEP),
         ("a root", roots, len(nodes) - 1),
         ("a right child", right, len(nodes) - 1),
-        ("a feature", nodes["feature"], columns - 1),
-        ("a word", nodes["word"], last_word),
+        ("a cell", nodes["cell"], 2 * columns - 1),
+        ("a word", nodes["word"], len(words) - node_words),
     ):
         if len(values) and values.max() > most:
             raise ValueError(f"{what} is {values.max()}; {most} is the last")

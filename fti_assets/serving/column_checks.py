@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, TypeAlias
 
@@ -35,6 +35,12 @@ def check_of(column: Column) -> Check:
     Times become datetimes in UTC, dates `date`. A whole number is a number too, a truth value is none.
     """
     return _CHECKS[column.type]
+
+
+def are_typed(column: Column, values: Sequence[Any]) -> bool:
+    """Whether the check of the column would give each of some values back as it is. A false answer may be wrong."""
+    fit = _FITS.get(column.type)
+    return fit is not None and fit(values)
 
 
 def shown(value: object) -> str:
@@ -116,6 +122,31 @@ def _date(value: Any) -> date | None:
     raise WrongValueError(f"{shown(value)} is no day")
 
 
+def _floats_fit(values: Sequence[Any]) -> bool:
+    if set(map(type, values)) != {float}:
+        return False
+    total = sum(values)  # NaN where one of them is
+    return bool(total == total and min(values) >= -LARGEST_FLOAT and max(values) <= LARGEST_FLOAT)
+
+
+def _ints_fit(values: Sequence[Any]) -> bool:
+    return set(map(type, values)) == {int} and min(values) >= -LARGEST_INT - 1 and max(values) <= LARGEST_INT
+
+
+def _texts_fit(values: Sequence[Any]) -> bool:
+    return set(map(type, values)) == {str} and max(map(len, values)) <= LONGEST_TEXT
+
+
+def _truths_fit(values: Sequence[Any]) -> bool:
+    return set(map(type, values)) == {bool}
+
+
+_FITS: Mapping[ColumnType, Callable[[Sequence[Any]], bool]] = {
+    "float": _floats_fit,
+    "int": _ints_fit,
+    "bool": _truths_fit,
+    "string": _texts_fit,
+}
 _CHECKS: Mapping[ColumnType, Check] = {
     "float": _float,
     "int": _int,

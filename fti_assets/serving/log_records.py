@@ -17,7 +17,7 @@ from fti_assets.serving.scoring import Scorer
 
 OF_ALL = ("model", "logged_at", "latency_us")
 """What a line says of all its rows."""
-_AS_LINES = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
+_AS_LINES = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z | orjson.OPT_SERIALIZE_NUMPY
 
 
 class LogRecords:

@@ -100,7 +100,7 @@ class Predictor:
 
     def _look_up(self, asked: Asked) -> FoundFeatures:
         try:
-            return self.view.find(asked.rows, asked.at)
+            return self.view.find(asked.rows, asked.at, arrays=True)
         except OnlineStoreError as error:
             raise RequestError(503, str(error), next_step="Ask again in a moment.", retry_after=1) from error
         except OnDemandError as error:

@@ -36,7 +36,7 @@ from fti_assets.serving.settings import Limits
 from fti_assets.serving.shadow import Shadow
 
 LOGGER = logging.getLogger("fti.serving")
-_AS_JSON = orjson.OPT_UTC_Z
+_AS_JSON = orjson.OPT_UTC_Z | orjson.OPT_SERIALIZE_NUMPY
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from fti_assets.serving.column_checks import EXPECTED, Check, WrongValueError, check_of, shown
+from fti_assets.serving.column_checks import EXPECTED, Check, WrongValueError, are_typed, check_of, shown
 from fti_assets.serving.errors import RequestError, close_to
 from fti_assets.vocabulary import Column
 
@@ -19,6 +19,8 @@ ASKED = ("row", "rows", REQUEST_TIME, "explain", "features")
 """What a request may hold."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MANY = 8
+"""Rows from which on it is quicker to look at whole columns first."""
 _BODY = '{"row": {...}} or {"rows": [{...}, ...]}'
 
 
@@ -53,6 +55,15 @@ class RowReader:
         self.columns: Mapping[str, Column] = {column.name: column for column in columns}
         self.required = tuple(required)
         self._checks: dict[str, Check] = {column.name: check_of(column) for column in columns}
+
+    def are_typed(self, rows: Sequence[Any]) -> bool:
+        """Whether `read` would give each of some rows back as it is. A false answer may be wrong."""
+        if set(map(type, rows)) != {dict}:
+            return False
+        names = tuple(rows[0])
+        if set(map(tuple, rows)) != {names} or not self.columns.keys() >= set(names) >= set(self.required):
+            return False
+        return all(are_typed(self.columns[name], [row[name] for row in rows]) for name in names)
 
     def read(self, row: Any, place: Callable[[], str]) -> dict[str, Any]:
         """The row's values, typed.
@@ -161,6 +172,8 @@ class RequestReader:
         """
         given = _time(time, REQUEST_TIME)
         common = now() if given is None else given
+        if len(rows) >= _MANY and self.row_reader.are_typed(rows):
+            return Asked(list(rows), [common] * len(rows))
         at: list[int] = []
         return Asked([self._row(row, place, number, common, at) for number, row in enumerate(rows)], at)
 

@@ -17,6 +17,8 @@ from typing import Any
 from fti_assets.serving.errors import ServingError
 
 DESCRIPTION, CHECK, LAST = "version.json", "check.json", "champion.json"
+FORMAT = 1
+"""Of what is kept. One more whenever a translation is written in another way: what is kept in another format is fetched again."""
 _AGAIN = "It is fetched again from the registry."
 
 
@@ -95,7 +97,7 @@ class VersionFolder:
         """Moves a folder of files to its place, as a whole."""
         place = self.place(described.version, described.model_sha256)
         said = {name: value for name, value in asdict(described).items() if name != "folder"}
-        _write(made / DESCRIPTION, json.dumps(said, indent=1).encode())
+        _write(made / DESCRIPTION, json.dumps({"format": FORMAT, **said}, indent=1).encode())
         if place.exists():  # damaged, or it would have been found
             shutil.rmtree(place)
         made.rename(place)
@@ -125,8 +127,9 @@ class VersionFolder:
 
 def _described(folder: Path) -> KeptVersion | None:
     try:
-        return KeptVersion(folder=folder, **json.loads((folder / DESCRIPTION).read_bytes()))
-    except (OSError, ValueError, TypeError):
+        said = json.loads((folder / DESCRIPTION).read_bytes())
+        return KeptVersion(folder=folder, **said) if said.pop("format", None) == FORMAT else None
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
 
 

@@ -176,8 +176,15 @@ def test_many_rows_read_by_columns_are_those_read_one_by_one(data, drawn):
         events, by_column = reader.read_many(encoded[:count])
         assert events == [event for event, _ in one_by_one]
         assert [len(column) for column in by_column] == [count] * len(by_column)
+        _, arrays = reader.read_many(encoded[:count], arrays=True)
         for n, (_, values) in enumerate(one_by_one):
             assert all(same(column[n], value) for column, value in zip(by_column, values, strict=True))
+            # Where a column is an array, what is null is NaN.
+            known = [
+                math.nan if value is None and isinstance(column, np.ndarray) else value
+                for column, value in zip(arrays, values, strict=True)
+            ]
+            assert all(same(column[n], value) for column, value in zip(arrays, known, strict=True))
 
 
 @CALMLY

@@ -288,6 +288,27 @@ def test_many_requests_at_once_get_what_each_of_them_gets_alone(online, seed):
     for some in (slice(0, 80), slice(0, 17), slice(5, 8)):
         alone = [online.view(view).find([one], [time]).rows[0] for one, time in zip(requests[some], moments[some], strict=True)]
         assert online.view(view).find(requests[some], moments[some]).rows == alone
+        arrays = online.view(view).find(requests[some], moments[some], arrays=True)
+        assert [(row.event_times, row.statuses) for row in arrays.rows] == [(row.event_times, row.statuses) for row in alone]
+        for column, values in zip(arrays.columns, zip(*(row.values for row in alone), strict=True), strict=True):
+            known = [None if value is None or value != value else value for value in column]
+            assert known == list(values)
+
+
+@pytest.mark.parametrize(
+    ("stations", "expected"),
+    [
+        pytest.param(range(20), [*range(19), None], id="all_stored"),
+        pytest.param(range(1, 21), [*range(1, 19), None, None], id="one_missing"),
+        pytest.param([*range(16), 3, 3, 3, 3], [*range(16), 3, 3, 3, 3], id="one_several_times"),
+    ],
+)
+def test_floats_of_many_rows_are_arrays_where_they_are_asked_for(online, stations, expected):
+    load(online, WEATHER, *((f"s{n}", at(), None if n == 19 else float(n), 2.0) for n in range(20)))
+    view = online.view(view_of(WEATHER["temp", "wind"]))
+    found = view.find([{"trip": 1, "station": f"s{n}"} for n in stations], [us()] * 20, arrays=True)
+    assert {column.dtype for column in found.columns} == {np.dtype("float64")}
+    np.testing.assert_array_equal(found.columns[0], np.array(expected, float))
 
 
 WINDOWED = view_of(WEATHER.windowed(aggregate.count(last=DAY), aggregate.mean("temp", last=DAY)), WEATHER["wind"])

@@ -70,7 +70,7 @@ def test_numbers_and_categories_of_every_kind_go_where_xgboost_sends_them(seed, 
     forest = to_forest(model)
     matrix = np.empty((501, len(model.transformations.columns)), np.float32)
     for place, column in enumerate(model.transformations.columns):
-        splits = forest.nodes["split"][forest.nodes["feature"] == place]
+        splits = forest.nodes["split"][forest.nodes["cell"] // 2 == place]
         odd = [np.nan, -0.0, 0.0, 3.4e38, -3.4e38, 1e-40, *splits[:50]]
         if column.categories is not None:
             odd = [np.nan, 0, 1, 63, 64, 127, 128, 149, 5000]
@@ -122,12 +122,13 @@ def beyond(name, value):
     "change",
     [
         *(beyond(name, 2**31) for name in ("left", "word", "roots", "depths")),
-        beyond("feature", 4),
+        beyond("cell", 8),
         pytest.param(lambda arrays: arrays.update(words=arrays["words"][:0]), id="no_words"),
         pytest.param(lambda arrays: arrays.update(split=arrays["split"].astype("f8")), id="another_type"),
         pytest.param(lambda arrays: arrays.update(depths=arrays["depths"][1:]), id="fewer_depths"),
         pytest.param(lambda arrays: arrays.update(left=arrays["left"][1:]), id="fewer_children"),
         pytest.param(lambda arrays: arrays.pop("roots"), id="no_roots"),
+        pytest.param(lambda arrays: arrays.update(words=arrays["words"] & np.uint64(2**63 - 1)), id="leaves_that_go_right"),
     ],
 )
 def test_a_file_whose_walk_would_leave_its_arrays_is_refused(change, forest, tmp_path):

@@ -140,6 +140,12 @@ def test_a_kept_description_that_is_damaged_is_as_none(kept):
     assert served.answering.champion is None
 
 
+def test_a_copy_in_another_format_is_as_none(kept):
+    file = kept.last().folder / DESCRIPTION
+    file.write_text(json.dumps({**json.loads(file.read_text()), "format": 0}))
+    assert kept.last() is None
+
+
 @pytest.mark.parametrize(
     ("view_version", "what"),
     [pytest.param(2, "was trained on version 2", id="another"), pytest.param(None, "says no version", id="none")],
