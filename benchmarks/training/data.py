@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fti_assets.vocabulary import Categorical, Contract, Daily, Entity, Feature, FeatureGroup, FeatureView, Numeric
+from fti_assets.file_hash import sha256_of
+from fti_assets.vocabulary import SPLITS, Categorical, Contract, Daily, Entity, Feature, FeatureGroup, FeatureView, Numeric
 
 NUMBERS = tuple(f"n{n}" for n in range(26))
 COUNTS = ("c0", "c1")
@@ -53,8 +54,15 @@ def generate(folder: Path, rows: int) -> Path:
         with pq.ParquetWriter(made / f"{name}.parquet", next(_pieces(1, seed)).schema, compression="zstd") as file:
             for piece in _pieces(count, seed):
                 file.write_table(piece)
-    (made / "manifest.json").write_text(json.dumps({"content_hash": f"{rows:064x}"}))
+    _write_manifest(made, rows)
     return made
+
+
+def _write_manifest(made: Path, rows: int) -> None:
+    """With the hashes of the files, which are compared before each training."""
+    hashes = {name: sha256_of(made / f"{name}.parquet") for name in SPLITS}
+    said = {"dataset": "rows", "id": made.name, "content_hash": f"{rows:064x}", "sha256": hashes}
+    (made / "manifest.json").write_text(json.dumps(said))
 
 
 def _pieces(rows: int, seed: int) -> Iterator[pa.Table]:
