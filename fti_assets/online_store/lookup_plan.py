@@ -110,6 +110,7 @@ class Plan:
         spine: the lookup of the spine's own columns; None where no more of it is needed than its keys.
         steps: the other lookups; those of a step are found by what the steps before it have found.
         computed: the on-demand features, in order.
+        keys: the places by which something is looked up.
     """
 
     features: int
@@ -120,6 +121,7 @@ class Plan:
     spine: Lookup | None
     steps: tuple[tuple[Lookup, ...], ...]
     computed: tuple[Computed, ...]
+    keys: frozenset[int]
 
     @property
     def lookups(self) -> list[Lookup]:
@@ -165,6 +167,7 @@ class _Planning:
             spine=spine,
             steps=self._steps(),
             computed=computed,
+            keys=frozenset(place for by in self._join_keys.values() for place in by.places),
         )
 
     def _place(self, name: str) -> int:

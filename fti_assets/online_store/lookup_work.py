@@ -194,10 +194,11 @@ class Work:
 
     def _stored(self, lookup: Lookup, found: Sequence[bytes | None]) -> Stored:
         """Rows of a table, read; those of one layout together."""
+        arrays = self._arrays and lookup.filled.isdisjoint(self._plan.keys)  # a key that is NaN is not null
         there = [row for row in found if row is not None]
         marks = {row[:4] for row in there}
         if len(marks) == 1 and len(there) == len(found):
-            return self._reader_of(lookup, marks.pop()).read_many(there, arrays=self._arrays)
+            return self._reader_of(lookup, marks.pop()).read_many(there, arrays=arrays)
         events: list[int] = []
         parts: list[list[Sequence[Any]]] = []
         places = [-1] * len(found)
@@ -205,7 +206,7 @@ class Work:
             some = {n: row for n, row in enumerate(found) if row is not None and row[:4] == mark}
             for place, n in enumerate(some, start=len(events)):
                 places[n] = place
-            times, values = self._reader_of(lookup, mark).read_many(list(some.values()), arrays=self._arrays)
+            times, values = self._reader_of(lookup, mark).read_many(list(some.values()), arrays=arrays)
             events += times
             parts.append(values)
         columns = parts[0] if len(parts) == 1 else [list(chain(*column)) for column in zip(*parts, strict=True)]

@@ -221,6 +221,19 @@ def test_keys_nested_twice(online):
     assert ask(online, view, {"trip": 1, "line": "x"})[0].values == (5.0,)
 
 
+def test_a_key_that_is_a_number_and_null_finds_nothing_in_arrays_either(online):
+    band = Entity("band", (Column("distance", "float"),))
+    tariffs = replace(make_group("tariffs", ("price",), entity=band, static=True), online=True)
+    view = online.view(view_of(tariffs["price"]))
+    load(online, tariffs, *((float(n), 10.0 * n) for n in range(20)))
+    load(online, SPINE, *((n, at(-1), "a", "x", None if n == 19 else float(n)) for n in range(20)))
+    requests = [{"trip": n} for n in range(20)]
+    plain, arrays = (view.find(requests, [us()] * 20, arrays=some) for some in (False, True))
+    assert plain.statuses[-1] == arrays.statuses[-1] == ["found"] * 19 + ["no_key"]
+    assert plain.columns[0] == [*(10.0 * n for n in range(19)), None]
+    np.testing.assert_array_equal(arrays.columns[0], [*(10.0 * n for n in range(19)), np.nan])
+
+
 def test_keys_and_event_times_can_be_features(online):
     view = view_of(WEATHER["temp", "station"].prefixed("its_"), LINES["line", "speed"].prefixed("the_"))
     load(online, WEATHER, ("a", at(), 1.0, 2.0))
