@@ -39,7 +39,7 @@ class Scorer:
         self.model, self.names = model, tuple(names)
         self.encode = RowEncoder(model.transformations, names).matrix
         self.score = model.predict_matrix
-        self.is_compiled = True
+        self.is_compiled, self._is_tried = True, False
         self._load_plain, self._lock = load_plain, Lock()
         self._plain: PredictiveModel | None = None
         self.is_compared = False
@@ -64,9 +64,10 @@ class Scorer:
             self.score, self.is_compiled = self.model.predict_matrix_by_numpy, False
 
     def compile(self) -> None:
-        """Loads the model's compiled code, and predicts by it from the next request on if it predicts the same."""
-        if self.is_compiled:
+        """Loads the model's compiled code, once, and predicts by it from the next request on if it predicts the same."""
+        if self.is_compiled or self._is_tried:
             return
+        self._is_tried = True
         check = self.kept.check()
         matrix = self.encode(as_columns(check["rows"], self._features, self.names))
         distance = furthest(self.model.predict_matrix(matrix), check["predictions"])

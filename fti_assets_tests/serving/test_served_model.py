@@ -96,9 +96,10 @@ def test_compiled_code_that_predicts_something_else_is_not_used(kept, caplog):
     served.start_from_copy()
     champion = served.answering.champion
     champion.model = to_forest(make_model(5))
-    served.compile()
-    assert not champion.is_compiled
-    assert "goes on by numpy: its compiled code predicts what is" in caplog.text
+    for _ in range(2):
+        served.compile()
+        assert not champion.is_compiled
+    assert caplog.text.count("goes on by numpy: its compiled code predicts what is") == 1
 
 
 def test_a_translation_that_predicts_something_else_is_not_used(kept):

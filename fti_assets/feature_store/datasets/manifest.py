@@ -74,8 +74,10 @@ class Manifest:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Writes the manifest next to the splits in `folder`."""
-    (folder / _FILE).write_text(json.dumps(asdict(manifest), indent=2))
+    """Writes the manifest next to the splits in `folder`, as a whole: one that is there is exchanged."""
+    part = folder / f".{_FILE}"
+    part.write_text(json.dumps(asdict(manifest), indent=2))
+    part.replace(folder / _FILE)
 
 
 def read_manifest(folder: Path) -> Manifest:
